@@ -1,0 +1,46 @@
+"""The document table: its columns, and a single document as sources hand it over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.binary(16), nullable=False, metadata={"about": "hash of source and locator"}),
+        pa.field("root", pa.binary(16), nullable=False, metadata={"about": "id of the family's root"}),
+        pa.field("parent", pa.binary(16), metadata={"about": "id of the document it was made of"}),
+        pa.field("source", pa.string(), nullable=False, metadata={"about": "name of the source"}),
+        pa.field("locator", pa.string(), nullable=False, metadata={"about": "place inside the source"}),
+        pa.field("url", pa.string(), metadata={"about": "web address, where there is one"}),
+        pa.field("text", pa.large_string(), nullable=False, metadata={"about": "the text itself"}),
+        pa.field("metadata", pa.string(), metadata={"about": "a JSON object: title, author, date, ..."}),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as a source reads it.
+
+    Attributes:
+        locator: logical place inside the source, the same on every machine: ``papers.jsonl:17``.
+        text: valid Unicode without lone surrogates.
+        url: web address, if any.
+        metadata: a JSON object as text, if any.
+    """
+
+    locator: str
+    text: str
+    url: str | None = None
+    metadata: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that a source could not read: counted as ``failed``, with its reason, and never lost."""
+
+    locator: str
+    reason: str
+    url: str | None = None

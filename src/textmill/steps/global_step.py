@@ -1,0 +1,53 @@
+"""Global steps: decisions that need all documents, such as deduplication.
+
+``fingerprint`` runs on every shard; the fingerprints, sorted by key, are cut into partitions by key; each
+partition is resolved by itself; the removals are applied shard by shard at the start of the next pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from textmill.steps.context import StepContext
+from textmill.steps.settings import StepSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from textmill.documents import Batch
+
+
+class GlobalRunner(Protocol):
+    """An opened global step."""
+
+    def fingerprint(self, batch: Batch) -> pa.RecordBatch:
+        """Fingerprints of the documents, any number per document.
+
+        Returns:
+            Columns ``key`` (binary(16): equal keys meet in one partition) and ``id`` (binary(16)); further
+            columns are the step's own. The mill adds ``priority`` (int64: recipe order of the source) and
+            ``shard`` (int32: ordinal of the shard in its pass).
+        """
+        ...
+
+    def resolve(self, fingerprints: pa.RecordBatchReader, context: StepContext) -> pa.Table:
+        """Decide one partition.
+
+        Args:
+            fingerprints: all rows of the partition, with ``priority`` and ``shard``, in no particular order.
+            context: memory limit and scratch folder for what does not fit.
+
+        Returns:
+            One row per document to remove: ``shard`` int32, ``id`` binary(16), ``rule`` string,
+            ``matched_id`` binary(16), ``similarity`` float32. The answer may depend on the set of rows alone,
+            not on their order.
+        """
+        ...
+
+
+class GlobalStep(StepSettings):
+    """Settings of a global step."""
+
+    def open(self, context: StepContext) -> GlobalRunner:
+        """Load what the step needs and return its runner."""
+        raise NotImplementedError
