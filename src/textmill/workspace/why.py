@@ -1,0 +1,165 @@
+"""Why is this document in the corpus, or why not?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from textmill.documents import format_id, parse_id
+from textmill.errors import UserError
+from textmill.workspace.ledger import connect
+from textmill.workspace.ledger_tables import VERDICT_SCHEMA
+from textmill.workspace.run_folder import Workspace
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_ANSWERS = 5
+EXCERPT_CHARACTERS = 300
+
+
+def why(workspace: Workspace, query: str, most: int = MOST_ANSWERS) -> list[dict[str, Any]]:
+    """The stories of the documents that ``query`` may mean.
+
+    Args:
+        workspace: the run.
+        query: a document id (or its first eight digits or more), a URL, a locator or path, or a piece of text.
+        most: how many documents to tell of at most.
+
+    Returns:
+        One dictionary per document: id, source, locator, url, outcome (kept, dropped, failed, duplicate), step,
+        rule, value, threshold, label, matched (id, source, locator, similarity) or None, detail, events (in
+        order), scores (name to value), characters, excerpt, found_by (id, place or text).
+
+    Raises:
+        UserError: no document answers to ``query``.
+    """
+    if not query.strip():
+        raise UserError("nothing to look for", expected="an id, a URL, a path or a piece of text")
+    connection = connect(workspace)
+    ids, found_by = _find(connection, query.strip(), most)
+    if not ids:
+        raise UserError(
+            "no document answers to this",
+            found=query if len(query) < 200 else query[:200] + "…",
+            expected="an id (32 hexadecimal digits), a URL, a locator, or words that stand in a text",
+            where=workspace.url,
+        )
+    return [_story(connection, identifier, found_by) for identifier in ids]
+
+
+def _find(connection: duckdb.DuckDBPyConnection, query: str, most: int) -> tuple[list[bytes], str]:
+    exact = parse_id(query)
+    if exact is not None:
+        rows = connection.execute("SELECT id FROM scores_0 WHERE id = ?::BLOB LIMIT 1", [exact]).fetchall()
+        if rows:
+            return [bytes(row[0]) for row in rows], "id"
+    if 8 <= len(query) < 32 and all(digit in "0123456789abcdefABCDEF" for digit in query):
+        rows = connection.execute(
+            "SELECT id FROM scores_0 WHERE starts_with(hex(id), upper(?)) ORDER BY id LIMIT ?", [query, most]
+        ).fetchall()
+        if rows:
+            return [bytes(row[0]) for row in rows], "id"
+    rows = connection.execute(
+        "SELECT id FROM scores_0 WHERE locator = $1 OR url = $1 ORDER BY id LIMIT $2", [query, most]
+    ).fetchall()
+    if not rows:
+        # A path as the user's shell knows it ends in the locator; a bare file name ends the locator.
+        rows = connection.execute(
+            "SELECT id FROM scores_0 WHERE ends_with($1, '/' || locator) OR ends_with(locator, '/' || $1) "
+            "OR starts_with(locator, $1 || ':') ORDER BY length(locator), locator, id LIMIT $2",
+            [query, most],
+        ).fetchall()
+    if rows:
+        return [bytes(row[0]) for row in rows], "place"
+    for table in ("ingested", "documents"):
+        rows = connection.execute(
+            f"SELECT id FROM {table} WHERE contains(text, ?) ORDER BY id LIMIT ?", [query, most]
+        ).fetchall()
+        if rows:
+            return [bytes(row[0]) for row in rows], "text"
+    return [], ""
+
+
+def _story(connection: duckdb.DuckDBPyConnection, identifier: bytes, found_by: str) -> dict[str, Any]:
+    story: dict[str, Any] = {
+        "id": format_id(identifier),
+        "found_by": found_by,
+        "outcome": "kept",
+        "step": None,
+        "rule": None,
+        "value": None,
+        "threshold": None,
+        "label": None,
+        "matched": None,
+        "detail": None,
+        "scores": {},
+    }
+    views = [
+        name
+        for (name,) in connection.execute(
+            "SELECT view_name FROM duckdb_views() WHERE starts_with(view_name, 'scores_') "
+            "AND NOT ends_with(view_name, '_empty') ORDER BY length(view_name), view_name"
+        ).fetchall()
+    ]
+    for view in views:
+        relation = connection.execute(f"SELECT * FROM {view} WHERE id = ?::BLOB", [identifier])
+        names = [column[0] for column in relation.description or []]
+        row = relation.fetchone()
+        if row is None:
+            continue
+        values = dict(zip(names, row, strict=True))
+        for name in ("source", "locator", "url", "characters"):
+            story[name] = values[name]
+        story["outcome"], story["step"], story["rule"] = values["verdict"], values["step"], values["rule"]
+        for name in names[len(VERDICT_SCHEMA) :]:
+            value = values[name]
+            if value is not None and not (isinstance(value, float) and math.isnan(value)):
+                story["scores"][name] = value
+    story["events"] = _events(connection, identifier)
+    for event in story["events"]:
+        if event["action"] in ("dropped", "failed", "matched"):
+            for name in ("value", "threshold", "label", "detail"):
+                story[name] = event[name]
+            if event["matched_id"]:
+                story["outcome"] = "duplicate"
+                story["matched"] = _matched(connection, event)
+    story["excerpt"] = _excerpt(connection, identifier)
+    return story
+
+
+def _events(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> list[dict[str, Any]]:
+    relation = connection.execute(
+        "SELECT * EXCLUDE (id, source, locator, url) FROM events WHERE id = ?::BLOB ORDER BY pass",
+        [identifier],
+    )
+    names = [column[0] for column in relation.description or []]
+    events = [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+    for event in events:
+        event["matched_id"] = format_id(bytes(event["matched_id"])) if event["matched_id"] else None
+    return events
+
+
+def _matched(connection: duckdb.DuckDBPyConnection, event: dict[str, Any]) -> dict[str, Any]:
+    identifier = bytes.fromhex(event["matched_id"])
+    row = connection.execute(
+        "SELECT source, locator, url FROM scores_0 WHERE id = ?::BLOB", [identifier]
+    ).fetchone()
+    source, locator, url = row if row else (None, None, None)
+    return {
+        "id": event["matched_id"],
+        "source": source,
+        "locator": locator,
+        "url": url,
+        "similarity": event["similarity"],
+    }
+
+
+def _excerpt(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> str | None:
+    for table in ("documents", "ingested"):
+        row = connection.execute(
+            f"SELECT left(text, {EXCERPT_CHARACTERS}) FROM {table} WHERE id = ?::BLOB", [identifier]
+        ).fetchone()
+        if row:
+            return str(row[0])
+    return None
