@@ -1,0 +1,61 @@
+"""Hot kernels over UTF-8 bytes: one analysis of a text, shared by every rule.
+
+    data: uint8[bytes]  offsets: int64[documents + 1]        many documents, one buffer (Arrow's own layout)
+         │
+         ├─ segment_words ─────► Words ──┬─► quality_statistics ────► {"words": float64[documents], ...}
+         ├─ split_lines ───────► Lines ──┤
+         └─ split_paragraphs ──► Lines ──┴─► repetition_statistics ─► {"top_2_gram": float64[documents], ...}
+
+    classes   code points: Word_Break, General_Category ...      hashing   XXH64 of byte spans
+
+>>> import numpy as np
+>>> text = "Déjà vu, déjà vu.".encode()
+>>> data, offsets = np.frombuffer(text, np.uint8), np.array([0, len(text)])
+>>> words = segment_words(data, offsets)
+>>> [text[start:end].decode() for start, end in zip(words.starts, words.ends)]
+['Déjà', 'vu', ',', 'déjà', 'vu', '.']
+
+Kernels are compiled once per machine and read from disk afterwards (see `compilation`); call `warm_up` before
+starting workers, so that they do not all compile the same thing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from textmill.text.classes import class_of, class_table, unicode_version
+from textmill.text.hashing import hash_bytes, hash_spans
+from textmill.text.lines import Lines, split_lines, split_paragraphs
+from textmill.text.ngrams import repetition_statistics
+from textmill.text.statistics import quality_statistics
+from textmill.text.words import Words, segment_words
+
+__all__ = [
+    "Lines",
+    "Words",
+    "class_of",
+    "class_table",
+    "hash_bytes",
+    "hash_spans",
+    "quality_statistics",
+    "repetition_statistics",
+    "segment_words",
+    "split_lines",
+    "split_paragraphs",
+    "unicode_version",
+    "warm_up",
+]
+
+
+def warm_up() -> None:
+    """Compile every kernel of this package, or read it from disk, for the types that are really used."""
+    text = "One – two.\n\nOne – two.".encode()
+    data, offsets = np.frombuffer(text, np.uint8), np.array([0, len(text)])
+    words, lines, paragraphs = (
+        segment_words(data, offsets),
+        split_lines(data, offsets),
+        split_paragraphs(data, offsets),
+    )
+    quality_statistics(data, offsets, words, lines, ("the",))
+    repetition_statistics(data, offsets, words, lines, paragraphs)
+    hash_bytes(text)

@@ -1,0 +1,106 @@
+"""How kernels are compiled, and where the machine code is kept.
+
+Numba stores compiled kernels beside their source and, when it cannot, in the user's cache folder; with
+neither writable it raises on import. Here the folder is chosen once, before the first kernel is defined:
+
+    NUMBA_CACHE_DIR, if the user set it        -> left alone
+    else the first folder that can be written:
+        <package>/text/__pycache__/kernels-<digest>
+        <user's cache folder>/textmill/kernels-<digest>
+        <temporary folder>/textmill-<user id>/kernels-<digest>    (must belong to the user and to nobody else)
+    else a new private temporary folder, told to child processes through NUMBA_CACHE_DIR
+
+The digest covers the sources of this package, because Numba itself notices a change in the file that holds a
+kernel but not in the files whose functions the kernel has inlined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function with Numba when it is first called: no GIL, kept on disk, IEEE division.
+
+    No kernel is parallel inside: the unit of parallel work is a shard, in a process of its own.
+    """
+    compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return compiled
+
+
+def choose_cache_directory(
+    candidates: Iterable[Path], is_usable: Callable[[Path], bool], make_private: Callable[[], Path]
+) -> tuple[Path, bool]:
+    """Return the first usable folder of `candidates`, else a new private one; True if it is private."""
+    for folder in candidates:
+        if is_usable(folder):
+            return folder, False
+    return make_private(), True
+
+
+def candidate_directories(package: Path, digest: str) -> list[Path]:
+    """Folders that may hold the compiled kernels, best first."""
+    name = f"kernels-{digest}"
+    folders = [package / "__pycache__" / name]
+    shared = os.environ.get("XDG_CACHE_HOME")
+    if shared and Path(shared).is_absolute():
+        folders.append(Path(shared) / "textmill" / name)
+    else:
+        home = Path("~").expanduser()
+        if home.is_absolute():
+            folders.append(home / ".cache" / "textmill" / name)
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    folders.append(Path(tempfile.gettempdir()) / f"textmill-{user}" / name)
+    return folders
+
+
+def is_usable(folder: Path) -> bool:
+    """Make the folder if need be, and say whether this user, and no other, can write in it.
+
+    Compiled kernels are code: a folder that somebody else could fill must not be read.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid"):
+            for level in (folder, folder.parent):
+                status = level.stat()
+                foreign = status.st_uid not in (os.getuid(), 0)
+                if foreign or (level == folder and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+                    return False
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def source_digest(package: Path) -> str:
+    """Twelve hexadecimal digits over names and contents of the Python files in a folder."""
+    digest = hashlib.blake2b(digest_size=6)
+    for path in sorted(package.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _point_numba_at_cache() -> None:
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return
+    package = Path(__file__).resolve().parent
+    folder, private = choose_cache_directory(
+        candidate_directories(package, source_digest(package)),
+        is_usable,
+        lambda: Path(tempfile.mkdtemp(prefix="textmill-kernels-")),
+    )
+    vars(numba.config)["CACHE_DIR"] = str(folder)
+    if private:
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+_point_numba_at_cache()

@@ -1,0 +1,44 @@
+"""What kernels are given: a buffer of bytes and the borders of the documents in it, checked once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+LIMIT = 2**31 - 1
+
+
+def checked(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Read-only, contiguous views of buffer (uint8) and borders (int64) that a kernel may trust.
+
+    Arrow's buffers are read-only and NumPy's are not; Numba would compile every kernel twice. The bytes ought
+    to be valid UTF-8 (Arrow's `validate(full=True)` tells); kernels survive others without reading out of
+    bounds.
+
+    Raises:
+        ValueError: offsets do not ascend within the buffer, or the buffer holds 2 GiB or more.
+        TypeError: the buffer is not made of bytes or the offsets are not whole numbers.
+    """
+    if data.dtype != np.uint8 or data.ndim != 1:
+        raise TypeError(f"expected a buffer of uint8, found {data.dtype} with {data.ndim} dimensions")
+    if offsets.dtype.kind not in "iu" or offsets.ndim != 1:
+        raise TypeError(f"expected offsets of whole numbers, found {offsets.dtype}")
+    if data.size > LIMIT:
+        raise ValueError(f"a batch holds at most {LIMIT:,} bytes, found {data.size:,}: use smaller batches")
+    borders = np.ascontiguousarray(offsets, np.int64)
+    if (
+        borders.size == 0
+        or borders[0] < 0
+        or borders[-1] > data.size
+        or bool(np.any(borders[1:] < borders[:-1]))
+    ):
+        raise ValueError(f"offsets must ascend from 0 or more to at most {data.size}, the size of the buffer")
+    return _read_only(np.ascontiguousarray(data)), _read_only(borders)
+
+
+def _read_only(array: npt.NDArray[np.generic]) -> npt.NDArray:  # type: ignore[type-arg]
+    view = array.view()
+    view.flags.writeable = False
+    return view
