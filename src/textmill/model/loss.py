@@ -1,0 +1,98 @@
+"""Cross-entropy of the next token without holding the logits of all tokens at once.
+
+The output layer and the softmax are computed for a few hundred tokens at a time, and the gradients with respect
+to the hidden states and the output weights in the same breath, while the logits are still in the processor's
+cache. Full logits for 4,096 tokens and 4,096 entries would be 64 MiB, written and read several times over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK_TOKENS = 512
+"""Tokens whose logits are held at once on a CPU; a GPU takes more (see :func:`linear_cross_entropy`)."""
+
+
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int | None = None) -> Tensor:
+    """Mean cross-entropy in nats of ``targets`` under ``softmax(hidden @ weight.T)``.
+
+    Args:
+        hidden: shape (..., hidden_size).
+        weight: output layer, shape (vocab_size, hidden_size).
+        targets: token ids, shape (...), all of them counted.
+        chunk: tokens at a time; 512 on a CPU, 8,192 elsewhere.
+
+    Returns:
+        A float32 scalar, differentiable once with respect to ``hidden`` and ``weight``.
+    """
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    chunk = chunk or (CHUNK_TOKENS if flat.device.type == "cpu" else 8_192)
+    if torch.is_autocast_enabled(flat.device.type):
+        dtype = torch.get_autocast_dtype(flat.device.type)
+        flat, weight = flat.to(dtype), weight.to(dtype)
+    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, targets.reshape(-1), chunk)
+    return loss
+
+
+def token_nats(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = CHUNK_TOKENS) -> Tensor:
+    """Nats of every target, float32, shape (tokens,); no gradients.
+
+    Args:
+        hidden: shape (tokens, hidden_size).
+        weight: output layer, shape (vocab_size, hidden_size).
+        targets: shape (tokens,).
+        chunk: tokens whose logits are held at once.
+    """
+    with torch.no_grad():
+        return torch.cat(
+            [
+                F.cross_entropy((rows @ weight.T).float(), wanted, reduction="none")
+                for rows, wanted in zip(hidden.split(chunk), targets.split(chunk), strict=True)
+            ]
+        )
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int) -> Tensor:
+        need_hidden, need_weight = ctx.needs_input_grad[:2]
+        scale = 1.0 / targets.numel()
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        hidden_grad = torch.empty_like(hidden) if need_hidden else None
+        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if need_weight else None
+        for start in range(0, targets.numel(), chunk):
+            rows = hidden[start : start + chunk]
+            wanted = targets[start : start + chunk].unsqueeze(1)
+            log_probabilities = F.log_softmax((rows @ weight.T).float(), dim=-1)
+            total -= log_probabilities.gather(1, wanted).sum()
+            if not (need_hidden or need_weight):
+                continue
+            # d loss / d logits = softmax - one-hot, scaled; made in place of the log-probabilities.
+            gradient = log_probabilities.exp_()
+            gradient.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=gradient.dtype))
+            gradient = gradient.mul_(scale).to(rows.dtype)
+            if hidden_grad is not None:
+                torch.mm(gradient, weight, out=hidden_grad[start : start + chunk])
+            if weight_grad is not None:
+                if weight_grad.dtype == rows.dtype:
+                    weight_grad.addmm_(gradient.T, rows)
+                else:
+                    weight_grad += gradient.T @ rows
+        ctx.save_for_backward(hidden_grad, weight_grad)
+        ctx.weight_dtype = weight.dtype
+        return total * scale
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None]:
+        hidden_grad, weight_grad = ctx.saved_tensors
+        outer = grads[0]
+        return (
+            None if hidden_grad is None else hidden_grad * outer.to(hidden_grad.dtype),
+            None if weight_grad is None else (weight_grad * outer).to(ctx.weight_dtype),
+            None,
+            None,
+        )

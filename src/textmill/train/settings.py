@@ -1,0 +1,161 @@
+"""The ``train:`` section of a recipe."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from textmill.model.config import LlamaConfig
+from textmill.model.presets import PRESETS, Shape, shape_config
+from textmill.steps import Count, Settings, Stage, StageContext, StageResult
+from textmill.train.defaults import DEFAULTS
+
+
+class ModelShape(Settings):
+    """A shape of one's own, instead of a preset."""
+
+    layers: int = Field(gt=0, description="Number of blocks.")
+    hidden_size: int = Field(gt=0, description="Width of the residual stream, in numbers.")
+    heads: int = Field(gt=0, description="Query heads; divides hidden_size.")
+    kv_heads: int | None = Field(default=None, gt=0, description="Key and value heads; as many as heads if left out.")
+    intermediate_size: int = Field(gt=0, description="Width inside the MLP, in numbers.")
+    tie_embeddings: bool = Field(default=True, description="Whether the output layer is the embedding table.")
+    rope_theta: float = Field(default=10_000.0, gt=0, description="Base of the rotary frequencies.")
+
+
+class TrainSection(Stage):
+    """Pretraining of a Llama on the run's tokens.
+
+    Fields left out take the preset's values (``textmill.train.defaults``). The context length is the ``seq_len`` of
+    ``tokens``; the vocabulary is the tokenizer's.
+    """
+
+    name: ClassVar[str] = "train"
+    shorthand: ClassVar[str | None] = "preset"
+    needs: ClassVar[tuple[str, ...]] = ("tokens", "tokenizer")
+
+    preset: Literal["tiny", "125m", "350m", "1b", "8b"] | None = Field(
+        default=None, description="Named shape of the model; tiny if neither preset nor shape is given."
+    )
+    shape: ModelShape | None = Field(default=None, description="Shape of the model, instead of a preset.")
+    tokens: Count | None = Field(
+        default=None, gt=0, description="Training budget in tokens (2.5B); data is repeated if there is less."
+    )
+    epochs: float | None = Field(
+        default=None, gt=0, description="Training budget in passes over the data; 1 if tokens is not given either."
+    )
+    batch_size: int | None = Field(default=None, gt=0, description="Sequences per optimiser step.")
+    micro_batch_size: int | None = Field(
+        default=None, gt=0, description="Sequences per forward pass; smaller takes less memory, same result but for rounding."
+    )
+    optimizer: Literal["adamw", "muon"] | None = Field(
+        default=None,
+        description="adamw, or muon for the matrices inside the blocks with adamw for all the rest.",
+    )
+    lr: float | None = Field(default=None, gt=0, description="Peak learning rate of AdamW.")
+    muon_lr: float | None = Field(default=None, gt=0, description="Peak learning rate of Muon.")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW: decay of the mean of gradients, per step.")
+    beta2: float = Field(default=0.95, ge=0, lt=1, description="AdamW: decay of the mean of squares, per step.")
+    eps: float = Field(default=1e-8, gt=0, description="AdamW: added to the root of the mean of squares.")
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon: decay of the momentum, per step.")
+    weight_decay: float | None = Field(
+        default=None, ge=0, description="Decoupled decay of the matrices inside the blocks, per unit of learning rate."
+    )
+    schedule: Literal["constant", "cosine", "linear", "wsd"] | None = Field(
+        default=None, description="How the learning rate falls; wsd stays at the peak, then falls linearly."
+    )
+    warmup: float | None = Field(
+        default=None, ge=0, description="Linear warm-up: steps, or a share of all steps if below 1."
+    )
+    decay_fraction: float = Field(default=0.4, gt=0, le=1, description="wsd: share of the steps in which the rate falls.")
+    min_lr: float = Field(default=0.0, ge=0, lt=1, description="Share of the peak rate left at the end.")
+    clip: float = Field(default=1.0, ge=0, description="Largest norm of the gradient, longer ones are shortened; 0: never.")
+    dtype: Literal["fp32", "bf16"] | None = Field(
+        default=None, description="Precision of the forward pass; bf16 on a GPU and fp32 on a CPU if left out."
+    )
+    compile: bool = Field(
+        default=False, description="Compile the blocks with torch.compile; needs a C++ compiler on a CPU."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train; auto: a GPU if any.")
+    threads: int | None = Field(
+        default=None, gt=0, description="CPU threads of torch; its own choice if left out. Another number, other last bits."
+    )
+    seed: int | None = Field(default=None, ge=0, description="Seed of weights and data order; the recipe's if left out.")
+    checkpoint_every: int = Field(default=500, gt=0, description="Steps between checkpoints; the last step always has one.")
+    keep_last: int = Field(default=2, gt=0, description="Checkpoints kept, the newest ones.")
+    log_every: int = Field(default=10, gt=0, description="Steps between rows of checkpoints/metrics.jsonl.")
+    validate_every: int = Field(
+        default=250, ge=0, description="Steps between measurements of the validation loss; 0: at the end only."
+    )
+    validation_samples: int = Field(
+        default=64, gt=0, description="Windows of the validation split measured each time, from its beginning."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> TrainSection:
+        if self.preset is not None and self.shape is not None:
+            raise ValueError("preset and shape exclude each other; leave one out")
+        if self.tokens is not None and self.epochs is not None:
+            raise ValueError("tokens and epochs exclude each other; leave one out")
+        return self
+
+    @classmethod
+    def cosmetic_fields(cls) -> tuple[str, ...]:
+        """Where and how often to save changes no weight."""
+        return ("checkpoint_every", "keep_last")
+
+    def resolved(self) -> TrainSection:
+        """The same settings with the preset's values in the fields left out."""
+        preset = self.preset or (None if self.shape else "tiny")
+        defaults = DEFAULTS[preset or "125m"]
+        values = {
+            field: getattr(defaults, field)
+            for field in ("optimizer", "lr", "muon_lr", "batch_size", "weight_decay", "schedule", "warmup")
+            if getattr(self, field) is None
+        }
+        values["preset"] = preset
+        if self.micro_batch_size is None:
+            batch_size = self.batch_size or defaults.batch_size
+            values["micro_batch_size"] = min(batch_size, defaults.micro_batch_size)
+        if self.tokens is None and self.epochs is None:
+            values["epochs"] = 1.0
+        return self.model_copy(update=values)
+
+    def model_config_for(self, vocab_size: int, seq_len: int, eos_token_id: int | None) -> LlamaConfig:
+        """The model that these settings train.
+
+        Args:
+            vocab_size: entries of the vocabulary.
+            seq_len: context length in tokens.
+            eos_token_id: end-of-document token.
+
+        Raises:
+            UserError: the shape contradicts itself.
+        """
+        if self.shape is None:
+            return shape_config(PRESETS[self.preset or "tiny"], vocab_size, seq_len, eos_token_id)
+        own = self.shape
+        shape = Shape(
+            layers=own.layers,
+            hidden_size=own.hidden_size,
+            heads=own.heads,
+            kv_heads=own.kv_heads or own.heads,
+            intermediate_size=own.intermediate_size,
+            tie_embeddings=own.tie_embeddings,
+            rope_theta=own.rope_theta,
+        )
+        return shape_config(shape, vocab_size, seq_len, eos_token_id)
+
+    def run(self, context: StageContext) -> StageResult:
+        """Train, and publish checkpoints and the model.
+
+        Raises:
+            UserError: torch is missing, there are too few tokens, the loss is no number, no such device.
+        """
+        from textmill.model.extra import require_torch
+
+        require_torch()
+        from textmill.train.stage import run_training
+
+        return run_training(self, context)
