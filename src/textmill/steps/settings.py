@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -43,6 +44,16 @@ Count = Annotated[int, _scaled(_DECIMAL, "count", "2500000, 2.5M or 1B")]
 
 ByteSize = Annotated[int, _scaled(_BINARY, "size in bytes", "134217728, 128MiB or 2GB")]
 """Bytes, that may be written as ``128MiB`` or ``2GB``."""
+
+
+@dataclass(frozen=True)
+class RelativeToRecipe:
+    """Marks a field that names files: the recipe's loader makes relative paths absolute."""
+
+
+InputPath = Annotated[str, RelativeToRecipe()]
+"""A local path, a pattern or an fsspec URL. In a recipe file, relative to that file's folder; in ``--set``,
+to the current folder."""
 
 
 class Settings(BaseModel):
