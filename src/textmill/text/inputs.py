@@ -18,15 +18,13 @@ def checked(
     bounds.
 
     Raises:
-        ValueError: offsets do not ascend within the buffer, or the buffer holds 2 GiB or more.
+        ValueError: offsets do not ascend within the buffer, or the last document ends beyond 2 GiB.
         TypeError: the buffer is not made of bytes or the offsets are not whole numbers.
     """
     if data.dtype != np.uint8 or data.ndim != 1:
         raise TypeError(f"expected a buffer of uint8, found {data.dtype} with {data.ndim} dimensions")
     if offsets.dtype.kind not in "iu" or offsets.ndim != 1:
         raise TypeError(f"expected offsets of whole numbers, found {offsets.dtype}")
-    if data.size > LIMIT:
-        raise ValueError(f"a batch holds at most {LIMIT:,} bytes, found {data.size:,}: use smaller batches")
     borders = np.ascontiguousarray(offsets, np.int64)
     if (
         borders.size == 0
@@ -35,6 +33,8 @@ def checked(
         or bool(np.any(borders[1:] < borders[:-1]))
     ):
         raise ValueError(f"offsets must ascend from 0 or more to at most {data.size}, the size of the buffer")
+    if borders[-1] > LIMIT:
+        raise ValueError(f"a batch ends within {LIMIT:,} bytes, found {borders[-1]:,}: use smaller batches")
     return _read_only(np.ascontiguousarray(data)), _read_only(borders)
 
 

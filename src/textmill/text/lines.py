@@ -63,7 +63,7 @@ def split_lines(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]) -
         offsets: int[documents + 1]: document d is data[offsets[d]:offsets[d + 1]].
 
     Raises:
-        ValueError: offsets do not ascend within the buffer, or the buffer holds 2 GiB or more.
+        ValueError: offsets do not ascend within the buffer, or the last document ends beyond 2 GiB.
     """
     return _split(data, offsets, paragraphs=False)
 

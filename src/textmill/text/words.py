@@ -61,7 +61,7 @@ def segment_words(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer])
         offsets: int[documents + 1]: document d is data[offsets[d]:offsets[d + 1]].
 
     Raises:
-        ValueError: offsets do not ascend within the buffer, or the buffer holds 2 GiB or more.
+        ValueError: offsets do not ascend within the buffer, or the last document ends beyond 2 GiB.
     """
     data, offsets = checked(data, offsets)
     index, blocks = class_table()
@@ -129,14 +129,13 @@ def _segment_document(data, begin, end, index, blocks, starts, ends, kinds, char
             if word_break in (ALETTER, NUMERIC, EXTEND_NUM_LET):
                 after, kind = _ascii_word(data, at, end, blocks)
                 length = after - at
+            elif word_break == WSEG_SPACE:
+                after = _after_spaces(data, at, end, index, blocks)
             elif at + 1 >= end or data[at + 1] < 128:
-                # Between ASCII characters no rule joins punctuation or a space to what follows; CR LF and
-                # runs of spaces are joined, but they are not tokens.
+                # No rule joins ASCII punctuation to an ASCII character that follows; CR LF is joined, but it is
+                # no token.
                 after = at + 1
-                if value & WHITE_SPACE:
-                    at = after
-                    continue
-                length = 1
+                length = 0 if value & WHITE_SPACE else 1
         if after == NOTHING:
             after, kind, length = _segment_end(data, at, end, index, blocks)
         if length > 0:
@@ -183,6 +182,19 @@ def _ascii_word(data, at, end, blocks):
         last = here
         at += 1
     return at, kind
+
+
+@kernel
+def _after_spaces(data, at, end, index, blocks):
+    """End of the ASCII spaces at byte `at`, or NOTHING if what follows may belong to their segment."""
+    while at < end and data[at] == 32:
+        at += 1
+    if at < end and data[at] >= 128:
+        value, _ = classify(data, at, end, index, blocks)
+        here = value & WORD_BREAK_MASK
+        if here in (EXTEND, FORMAT, ZWJ, WSEG_SPACE):
+            return NOTHING
+    return at
 
 
 @kernel

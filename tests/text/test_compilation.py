@@ -1,0 +1,173 @@
+"""Where compiled kernels are kept, and that importing never depends on a writable home or package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import textmill
+from textmill import text
+from textmill.text import classes, compilation, hashing, lines, ngrams, statistics, warm_up, words
+
+PACKAGE = Path(textmill.__file__).parent
+CODE = "import textmill.text as text, numba; text.warm_up(); print(numba.config.CACHE_DIR)"
+
+
+def test_takes_the_first_usable_folder() -> None:
+    folders = [Path("/one"), Path("/two"), Path("/three")]
+    asked: list[Path] = []
+
+    def probe(folder: Path) -> bool:
+        asked.append(folder)
+        return folder.name == "two"
+
+    chosen = compilation.choose_cache_directory(folders, probe, lambda: Path("/private"))
+    assert chosen == (Path("/two"), False)
+    assert asked == folders[:2]
+
+
+def test_makes_a_private_folder_if_none_is_usable() -> None:
+    chosen = compilation.choose_cache_directory([Path("/one")], lambda _: False, lambda: Path("/private"))
+    assert chosen == (Path("/private"), True)
+
+
+def test_candidates_are_package_then_user_then_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    package, user, temporary = compilation.candidate_directories(Path("/package"), "abc")
+    assert package == Path("/package/__pycache__/kernels-abc")
+    assert user == Path("/home/someone/.cache/textmill/kernels-abc")
+    assert temporary.name == "kernels-abc"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert compilation.candidate_directories(Path("/package"), "abc")[1] == Path(
+        "/caches/textmill/kernels-abc"
+    )
+
+
+def test_the_digest_follows_every_source(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("1")
+    before = compilation.source_digest(tmp_path)
+    (tmp_path / "data.tsv").write_text("1")
+    assert compilation.source_digest(tmp_path) == before
+    (tmp_path / "two.py").write_text("2")
+    assert compilation.source_digest(tmp_path) != before
+
+
+def test_refuses_a_folder_that_others_can_write(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    assert compilation.is_usable(folder)
+    folder.chmod(0o777)
+    assert not compilation.is_usable(folder)
+
+
+def test_refuses_what_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert not compilation.is_usable(tmp_path / "file" / "folder")
+    assert not compilation.is_usable(Path("/proc/nonexistent/folder"))
+
+
+def run_with(package_root: Path, temporary: Path, prefix: tuple[str, ...] = (), **variables: str) -> str:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "PYTHONPATH")
+    }
+    environment |= {"HOME": "/proc/nonexistent", "TMPDIR": str(temporary), "PYTHONPATH": str(package_root)}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"} | variables
+    result = subprocess.run(
+        [*prefix, sys.executable, "-c", CODE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=temporary,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def copy_of_the_package(root: Path) -> Path:
+    target = root / "textmill"
+    target.mkdir(parents=True)
+    for name in ("__init__.py", "errors.py"):
+        shutil.copy(PACKAGE / name, target)
+    shutil.copytree(PACKAGE / "text", target / "text", ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions of POSIX")
+def test_works_from_a_read_only_package_without_a_home(tmp_path: Path) -> None:
+    """Compiles everything twice: into the temporary folder, then from it.
+
+    Permission bits do not bind root, so as root the child gives up the capability to override them.
+    """
+    prefix: tuple[str, ...] = ()
+    if os.getuid() == 0:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("root ignores permissions, and setpriv is not installed")
+        prefix = (setpriv, "--bounding-set", "-dac_override", "--inh-caps", "-dac_override")
+    root = copy_of_the_package(tmp_path / "package")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    folders = [path for path in (root, *root.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        probe = [*prefix, sys.executable, "-c", f"open({str(root / 'textmill' / 'text' / 'x')!r}, 'w')"]
+        if subprocess.run(probe, capture_output=True).returncode == 0:
+            pytest.skip("the folder cannot be made read-only for this user")
+        cache = Path(run_with(root, temporary, prefix))
+        assert cache.is_relative_to(temporary)
+        assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+        compiled = sorted(cache.rglob("*.nbc"))
+        assert compiled
+        made = [path.stat().st_mtime_ns for path in compiled]
+        assert run_with(root, temporary, prefix) == str(cache)
+        assert sorted(cache.rglob("*.nbc")) == compiled
+        assert [path.stat().st_mtime_ns for path in compiled] == made
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+@pytest.mark.slow
+def test_a_folder_that_the_user_names_is_used(tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen"
+    assert run_with(PACKAGE.parent, tmp_path, NUMBA_CACHE_DIR=str(chosen)) == str(chosen)
+    assert sorted(chosen.rglob("*.nbc"))
+
+
+def test_warm_up_covers_every_call_on_read_only_and_writable_arrays() -> None:
+    """After `warm_up` an ordinary call compiles nothing, whatever sort of arrays it is given."""
+
+    kernels = {
+        (module.__name__, name): value
+        for module in (classes, hashing, lines, ngrams, statistics, words)
+        for name, value in vars(module).items()
+        if hasattr(value, "py_func")
+    }
+    warm_up()
+    before = {key: len(value.signatures) for key, value in kernels.items()}
+    content = "a – b\n\na – b".encode()
+    for data in (np.frombuffer(content, np.uint8), np.frombuffer(bytearray(content), np.uint8)):
+        for kind in (np.int32, np.int64):
+            offsets = np.array([0, len(content)], kind)
+            tokens, rows, parts = (
+                text.segment_words(data, offsets),
+                text.split_lines(data, offsets),
+                text.split_paragraphs(data, offsets),
+            )
+            text.quality_statistics(data, offsets, tokens, rows, ["a", "b"])
+            text.repetition_statistics(data, offsets, tokens, rows, parts)
+            text.hash_spans(data, tokens.starts, tokens.ends)
+    assert {key: len(value.signatures) for key, value in kernels.items()} == before
