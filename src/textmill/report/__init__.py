@@ -1,0 +1,18 @@
+"""The report card: one HTML file that says what a run kept, dropped and learned.
+
+::
+
+    run folder ──► collect ──► ReportData ──► render ──► report.html
+                  (DuckDB)    (plain values)  (charts, templates)
+
+>>> from textmill.report import FunnelRow, ReportData, render
+>>> row = FunnelRow("gopher_quality", 100, kept=80, dropped=19, failed=1, characters_in=9000, characters_kept=8000)
+>>> page = render(ReportData("notes", funnel=(row,)))
+>>> "Of 100 documents read, 80 were kept (80%)" in page
+True
+"""
+
+from textmill.report.model import FunnelRow, ReportData
+from textmill.report.render import render
+
+__all__ = ["FunnelRow", "ReportData", "render"]
