@@ -27,7 +27,7 @@ ZSTD_LEVEL = 3
 class ShardWriter:
     """Writes documents to one Parquet file (zstd), cutting row groups by size of text.
 
-    Use as a context manager; the file is complete when the block ends without an exception.
+    Use as a context manager, or call :meth:`close`; the file is complete after that.
 
     Args:
         path: local file to write; its folder must exist.
@@ -49,7 +49,13 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._flush()
+            self.close()
+        else:
+            self._writer.close()
+
+    def close(self) -> None:
+        """Write what is pending and finish the file."""
+        self._flush()
         self._writer.close()
 
     def write(self, batch: Batch) -> None:

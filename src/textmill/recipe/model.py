@@ -43,10 +43,25 @@ class RunSection(Settings):
         default=2 * 2**30, ge=256 * 2**20, description="Memory that a worker should stay under, in bytes."
     )
 
+    silence_seconds: float = Field(
+        default=900.0,
+        gt=0,
+        description="A worker that reports nothing for so long is taken for hung: it is killed, the document "
+        "that it hung on is found and quarantined.",
+    )
+    engine: Literal["local", "inline", "ray"] = Field(
+        default="local",
+        description="Where tasks run: worker processes on this machine, this very process (to debug a step), "
+        "or a Ray cluster.",
+    )
+    ray_address: str | None = Field(
+        default=None, description="Address of the Ray cluster; none starts one on this machine."
+    )
+
     @classmethod
     def cosmetic_fields(cls) -> tuple[str, ...]:
         """Fields that change no result."""
-        return ("workers", "memory_per_worker")
+        return ("workers", "memory_per_worker", "silence_seconds", "engine", "ray_address")
 
     def worker_count(self) -> int:
         """The number of worker processes on this machine: ``workers``, or 75 % of the usable cores."""

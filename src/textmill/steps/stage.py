@@ -87,9 +87,11 @@ class Stage(Settings):
 
     Class attributes:
         needs: names of earlier stages whose results it reads (``documents``, ``tokenizer``, ``tokens``…).
+        folders: folders of the run that are its own; emptied when it starts afresh. Its name if left out.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    folders: ClassVar[tuple[str, ...]] = ()
 
     def run(self, context: StageContext) -> StageResult:
         """Do the work. Called again after an interruption, it continues from what it published.

@@ -18,12 +18,14 @@ class FileRecord:
         sha256: of its contents, hexadecimal.
         bytes: its size.
         rows: documents, ledger rows or tokens in it, where that means something.
+        text_bytes: UTF-8 bytes of text in a shard of documents.
     """
 
     path: str
     sha256: str
     bytes: int
     rows: int | None = None
+    text_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,19 @@ def _create_view(
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_empty")
     elif workspace.storage.is_local:
         files = ", ".join(_quote(workspace.storage.full(path)) for path in paths)
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+        connection.execute(
+            f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}], union_by_name = true)"
+        )
     else:
         import pyarrow.dataset as ds
 
         files_remote = [workspace.storage.full(path) for path in paths]
-        dataset = ds.dataset(files_remote, filesystem=workspace.storage.filesystem, format="parquet")
+        filesystem = workspace.storage.filesystem
+        schemas = [ds.dataset(path, filesystem=filesystem, format="parquet").schema for path in files_remote]
+        # Shards whose filters gave no score lack the column, so the first file's schema is not enough.
+        dataset = ds.dataset(
+            files_remote, schema=pa.unify_schemas(schemas), filesystem=filesystem, format="parquet"
+        )
         connection.register(name, dataset)
 
 

@@ -92,25 +92,15 @@ class EventLog:
         if not self._chunks:
             return 0
         table = pa.Table.from_batches(self._chunks, schema=EVENT_SCHEMA)
-        order = pa.array(np.arange(table.num_rows))
-        return write_sorted(table, path, tie=order)
+        return write_sorted(table, path)
 
 
 class VerdictTable:
-    """Collects verdicts and scores of one shard and writes them sorted by id.
+    """Collects verdicts and scores of one shard and writes them sorted by id."""
 
-    Args:
-        scores: names of the float columns.
-        labels: names of the text columns.
-    """
-
-    def __init__(self, scores: Sequence[str], labels: Sequence[str]) -> None:
-        self.schema = VERDICT_SCHEMA
-        for name in scores:
-            self.schema = self.schema.append(pa.field(name, pa.float32()))
-        for name in labels:
-            self.schema = self.schema.append(pa.field(name, pa.string()))
-        self._chunks: list[pa.RecordBatch] = []
+    def __init__(self) -> None:
+        self._documents: list[pa.RecordBatch] = []
+        self._values: list[Mapping[str, Any]] = []
 
     def add(
         self,
@@ -121,8 +111,17 @@ class VerdictTable:
         rules: Sequence[str | None],
         values: Mapping[str, Any],
     ) -> None:
-        """Rows for ``documents``; scores that were not taken are null."""
-        count = documents.num_rows
+        """Rows for ``documents``.
+
+        Args:
+            documents: rows with id, source, locator, url.
+            characters: code points of each text as it entered the pass.
+            verdicts: kept, dropped or failed.
+            steps: id of the step that decided, or None.
+            rules: name of the rule that decided, or None.
+            values: scores (float32 arrays, NaN where not taken) and labels (lists of str or None), named
+                "<step id>.<score>".
+        """
         arrays = [documents.column(name) for name in ("id", "source", "locator", "url")]
         arrays += [
             pa.array(characters, pa.int64()),
@@ -130,24 +129,48 @@ class VerdictTable:
             pa.array(steps, pa.string()),
             pa.array(rules, pa.string()),
         ]
-        for field in list(self.schema)[len(VERDICT_SCHEMA) :]:
-            arrays.append(_column(values.get(field.name), field.type, count))
-        self._chunks.append(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+        self._documents.append(pa.RecordBatch.from_arrays(arrays, schema=VERDICT_SCHEMA))
+        self._values.append(values)
 
-    def write(self, path: Path) -> int:
-        """Write the table; returns its rows."""
-        return write_sorted(pa.Table.from_batches(self._chunks, schema=self.schema), path)
+    def write(self, path: Path, steps: Sequence[str] = ()) -> int:
+        """Write the table; returns its rows.
+
+        Args:
+            path: local file.
+            steps: ids of the steps in order; columns of scores stand in that order.
+        """
+        names = {name: None for values in self._values for name in values}
+        place = {step: position for position, step in enumerate(steps)}
+        ordered = sorted(names, key=lambda name: place.get(name.partition(".")[0], len(place)))
+        table = pa.Table.from_batches(self._documents, schema=VERDICT_SCHEMA)
+        for name in ordered:
+            kind = pa.float32()
+            if any(not isinstance(values[name], np.ndarray) for values in self._values if name in values):
+                kind = pa.string()
+            chunks = [
+                _score_column(values.get(name), kind, documents.num_rows)
+                for documents, values in zip(self._documents, self._values, strict=True)
+            ]
+            table = table.append_column(pa.field(name, kind), pa.chunked_array(chunks, kind))
+        return write_sorted(table, path)
 
 
-def write_sorted(table: pa.Table, path: Path, tie: pa.Array | None = None) -> int:
-    """Write ``table`` sorted by id (and by ``tie`` among equal ids); returns the number of rows."""
-    keys = {"id": table.column("id")}
-    if tie is not None:
-        keys["tie"] = tie
+def write_sorted(table: pa.Table, path: Path, by: Sequence[str] = ("id",)) -> int:
+    """Write ``table`` sorted by the columns ``by``, equal rows in the order given; returns its rows."""
+    keys = {name: table.column(name) for name in by} | {" row": pa.array(np.arange(table.num_rows))}
     order = pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in keys])
     with open_parquet_writer(path, table.schema) as writer:
         writer.write_table(table.take(order), row_group_size=_LEDGER_ROW_GROUP)
     return int(table.num_rows)
+
+
+def _score_column(values: Any, kind: pa.DataType, count: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(count, kind)
+    if isinstance(values, np.ndarray):
+        # NaN means that the score was not taken or says nothing: null in the table.
+        return pa.array(values.astype(np.float32), kind, from_pandas=True)
+    return pa.array(values, kind)
 
 
 def _column(values: Any, kind: pa.DataType, count: int) -> pa.Array:

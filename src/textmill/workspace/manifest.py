@@ -86,6 +86,11 @@ class Manifest:
         """The passes that read documents and hand documents on."""
         return [record for record in self.passes if record.kind in ("ingest", "curate")]
 
+    def document_passes_before(self, name: str) -> list[PassRecord]:
+        """The document passes that run before the pass called ``name`` (passes are numbered)."""
+        number = int(name.partition("-")[0])
+        return [one for one in self.document_passes() if int(one.name.partition("-")[0]) < number]
+
     def with_pass(self, record: PassRecord) -> Manifest:
         """The manifest with ``record`` at the end; an older one of that name is gone."""
         others = tuple(other for other in self.passes if other.name != record.name)

@@ -95,13 +95,16 @@ class Storage:
                 return False
         return True
 
-    def publish(self, file: Path, path: str, rows: int | None = None) -> FileRecord:
+    def publish(
+        self, file: Path, path: str, rows: int | None = None, text_bytes: int | None = None
+    ) -> FileRecord:
         """Move a finished local file into the run folder.
 
         Args:
             file: the local file; gone afterwards.
             path: where it goes; ``{sha}`` becomes the first sixteen digits of its SHA-256.
-            rows: rows or tokens in it, for the record.
+            rows: documents, rows or tokens in it, for the record.
+            text_bytes: bytes of text in it, for the record.
         """
         digest = file_sha256(file)
         path = path.replace("{sha}", digest[:SHA_DIGITS])
@@ -114,7 +117,7 @@ class Storage:
             else:
                 self.filesystem.put_file(str(file), self.full(path))
                 file.unlink()
-        return FileRecord(path=path, sha256=digest, bytes=size, rows=rows)
+        return FileRecord(path, digest, size, rows, text_bytes)
 
     def record(self, path: str) -> FileRecord:
         """The record of a file that is already there (reads it to hash it)."""
@@ -122,7 +125,7 @@ class Storage:
         with self.open(path) as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
-        return FileRecord(path=path, sha256=digest.hexdigest(), bytes=self.size(path), rows=None)
+        return FileRecord(path, digest.hexdigest(), self.size(path))
 
     def open(self, path: str) -> IO[bytes]:
         """An open binary file for reading."""

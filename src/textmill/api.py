@@ -1,0 +1,169 @@
+"""textmill from Python.
+
+::
+
+    import textmill
+
+    run = textmill.run("cyber.yaml", overrides=["run.workers=8"])
+    run.documents                     # DuckDB relation of what was kept; .arrow(), .df(), .fetchall()
+    run.ledger("events")              # what happened to which document, and why
+    run.why("https://example.org/a")  # one document's story
+    run.tokens("train")               # a PyTorch data set
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textmill.errors import UserError
+
+if TYPE_CHECKING:
+    import duckdb
+    import torch.utils.data
+
+    from textmill.pipeline.progress import Progress
+    from textmill.recipe import Recipe
+    from textmill.workspace import Workspace
+
+
+def run(
+    recipe: str | Path | Recipe,
+    folder: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Carry out a recipe; what a former call finished is not done again.
+
+    Args:
+        recipe: path of a recipe, its text, or a loaded :class:`textmill.recipe.Recipe`.
+        folder: run folder, a path or fsspec URL; ``runs/<name>`` if left out.
+        overrides: changes such as ``"near_dedup.threshold=0.85"``.
+        progress: told what happens; silent if left out.
+
+    Raises:
+        UserError: with what was expected, what was found, where, and what to do.
+    """
+    from textmill.pipeline import run_recipe
+    from textmill.recipe import Recipe, load_recipe
+
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides=list(overrides))
+    workspace = run_recipe(loaded, None if folder is None else str(folder), progress=progress)
+    return Run(workspace)
+
+
+class Run:
+    """A run folder, to be read.
+
+    Args:
+        folder: path or URL of the run folder, or an open workspace.
+    """
+
+    def __init__(self, folder: str | Path | Workspace) -> None:
+        from textmill.workspace import Workspace
+
+        self.workspace = folder if isinstance(folder, Workspace) else Workspace.open(folder)
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        from textmill.workspace import connect
+
+        return connect(self.workspace)
+
+    @property
+    def documents(self) -> duckdb.DuckDBPyRelation:
+        """The documents that were kept, as a DuckDB relation (columns of ``DOCUMENT_SCHEMA``)."""
+        return self.ledger("documents")
+
+    def ledger(self, view: str = "events") -> duckdb.DuckDBPyRelation:
+        """A view of the ledger as a DuckDB relation: events, verdicts, scores_<n>, rejected, documents, ingested.
+
+        Raises:
+            UserError: there is no such view.
+        """
+        views = {
+            name
+            for (name,) in self._connection.execute("SELECT view_name FROM duckdb_views()").fetchall()
+            if not name.startswith(("duckdb_", "pragma_", "sqlite_")) and not name.endswith("_empty")
+        } | {name for (name,) in self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        try:
+            return self._connection.table(view)
+        except Exception as error:
+            raise UserError(
+                "the ledger has no such view", expected=", ".join(sorted(views)), found=view
+            ) from error
+
+    def query(self, sql: str) -> duckdb.DuckDBPyRelation:
+        """Any SQL over the views."""
+        return self._connection.sql(sql)
+
+    def status(self) -> dict[str, Any]:
+        """What each step kept, dropped and failed, and what the stages measured."""
+        from textmill.workspace import status
+
+        return status(self.workspace)
+
+    def why(self, query: str) -> list[dict[str, Any]]:
+        """The stories of the documents that an id, URL, path or snippet may mean."""
+        from textmill.workspace import why
+
+        return why(self.workspace, query)
+
+    def tokens(self, split: str = "train") -> torch.utils.data.Dataset[Any]:
+        """The tokens of a split as a PyTorch data set of samples of the recipe's ``seq_len``.
+
+        Raises:
+            UserError: the run has no tokens, or no such split.
+        """
+        from textmill.tokens.dataset import TokenSet
+
+        folder, seq_len = self._token_folder()
+        return TokenSet(folder, split, seq_len).as_torch()
+
+    def trace(self, sample: int | None = None, step: int | None = None) -> list[dict[str, Any]]:
+        """The documents behind a training sample or a training step.
+
+        Args:
+            sample: number of a sample of the train split.
+            step: number of an optimiser step, counted from 1 as the metrics do.
+
+        Returns:
+            One dictionary per document and sample: sample, id, source, locator, url, first_token, last_token
+            (positions within the sample), text (the document's beginning).
+
+        Raises:
+            UserError: neither or both are given, out of range, or the run has no tokens.
+        """
+        from textmill.provenance import trace
+
+        return trace(self, sample=sample, step=step)
+
+    def verify(self) -> list[str]:
+        """Everything that is wrong with the run, a line each: files, conservation, tokens. Empty means well."""
+        from textmill.workspace import verify
+
+        findings = verify(self.workspace)
+        if self.workspace.manifest.find("tokens"):
+            from textmill.tokens.verify import verify_run_tokens
+
+            findings += verify_run_tokens(self.workspace)
+        return findings
+
+    def report(self) -> str:
+        """Write the report card; returns its path in the run folder."""
+        from textmill.report import write_report
+
+        return write_report(self.workspace)
+
+    def _token_folder(self) -> tuple[Path, int]:
+        record = self.workspace.manifest.find("tokens")
+        if record is None:
+            raise UserError(
+                "this run has no tokens",
+                where=self.workspace.url,
+                hint="add sections tokenizer: and tokens: to the recipe and run it again",
+            )
+        return self.workspace.local("tokens"), int(record.numbers["seq_len"])

@@ -1,0 +1,121 @@
+"""A global step's decisions over one partition of its fingerprints."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textmill.pipeline.settings_codec import decode
+from textmill.steps import GlobalStep, StepContext
+from textmill.steps.stage import Report
+from textmill.workspace.commits import Commit, FileRecord
+from textmill.workspace.ledger_tables import write_sorted
+from textmill.workspace.storage import Storage
+
+# Rows of one partition: small enough for a worker's memory whatever the step joins them with.
+PARTITION_ROWS = 2_000_000
+MOST_PARTITIONS = 4096
+
+REMOVAL_SCHEMA = pa.schema(
+    [
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("id", pa.binary(16), nullable=False),
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("matched_id", pa.binary(16)),
+        pa.field("similarity", pa.float32()),
+    ]
+)
+
+
+def partitions(rows: int) -> int:
+    """How many partitions ``rows`` fingerprints make: a power of two, from the number of rows alone."""
+    count = 1
+    while count < MOST_PARTITIONS and rows > count * PARTITION_ROWS:
+        count *= 2
+    return count
+
+
+def resolve_partition(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Decide one partition and publish its removals; returns its commit.
+
+    Args:
+        item: run (URL), scratch, pass, item, fingerprint, inputs, step (encoded), fingerprints (paths),
+            partition, partitions, seed, memory_bytes.
+        report: called with rows read.
+    """
+    started = time.perf_counter()
+    scratch = Path(tempfile.mkdtemp(prefix="resolve-", dir=item["scratch"]))
+    try:
+        storage = Storage(item["run"])
+        step = decode(item["step"], GlobalStep)
+        context = StepContext(item["seed"], scratch, item["memory_bytes"])
+        runner = step.open(context)
+        outputs: dict[str, list[FileRecord]] = {}
+        numbers = {"fingerprints": 0, "removals": 0}
+        if item["fingerprints"]:
+            with storage.open(item["fingerprints"][0]) as stream:
+                schema = pq.read_schema(stream)
+            rows = _read_partition(storage, item["fingerprints"], item["partition"], item["partitions"])
+            counted = _counting(rows, numbers, report)
+            reader = pa.RecordBatchReader.from_batches(schema, counted)
+            removals = runner.resolve(reader, context).select(REMOVAL_SCHEMA.names).cast(REMOVAL_SCHEMA)
+            numbers["removals"] = removals.num_rows
+            if removals.num_rows:
+                path = scratch / "removals.parquet"
+                write_sorted(removals, path, by=("shard", "id"))
+                name = f"passes/{item['pass']}/removals/{item['item']}-{{sha}}.parquet"
+                outputs["removals"] = [storage.publish(path, name, removals.num_rows)]
+        return Commit(
+            item=item["item"],
+            fingerprint=item["fingerprint"],
+            inputs=tuple(item["inputs"]),
+            outputs=outputs,
+            numbers=numbers,
+            seconds=time.perf_counter() - started,
+        ).to_json()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _read_partition(
+    storage: Storage, paths: Sequence[str], partition: int, count: int
+) -> Iterator[pa.RecordBatch]:
+    """The rows whose key falls into ``partition`` of ``count``: a range of the keys' first two bytes."""
+    for path in paths:
+        with storage.open(path) as stream, pq.ParquetFile(stream) as parquet:
+            place = parquet.schema_arrow.get_field_index("key")
+            for group in range(parquet.num_row_groups):
+                bounds = parquet.metadata.row_group(group).column(place).statistics
+                if bounds is not None and bounds.has_min_max:
+                    # The files are sorted by key, so most row groups belong to other partitions altogether.
+                    low, high = _partition_of(bounds.min, count), _partition_of(bounds.max, count)
+                    if partition < low or partition > high:
+                        continue
+                for records in parquet.read_row_group(group, use_threads=False).to_batches():
+                    keys = records.column("key")
+                    start = 16 * keys.offset
+                    raw = np.frombuffer(keys.buffers()[1], np.uint8)[start : start + 16 * len(keys)]
+                    head = raw.reshape(-1, 16)[:, :2].astype(np.uint32)
+                    mine = ((head[:, 0] << 8 | head[:, 1]) * count) >> 16 == partition
+                    yield records.filter(pa.array(mine))
+
+
+def _partition_of(key: bytes, count: int) -> int:
+    return (int.from_bytes(key[:2], "big") * count) >> 16
+
+
+def _counting(
+    batches: Iterator[pa.RecordBatch], numbers: dict[str, int], report: Report
+) -> Iterator[pa.RecordBatch]:
+    for records in batches:
+        numbers["fingerprints"] += records.num_rows
+        report(documents=records.num_rows)
+        yield records

@@ -1,0 +1,284 @@
+"""Carrying out a plan: what is unchanged stays, what is missing is made, each item is committed as it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from textmill.errors import ConservationError, UserError
+from textmill.pipeline.engine import Crash, Engine
+from textmill.pipeline.inline import InlineEngine
+from textmill.pipeline.items import Item, later_items, split_items
+from textmill.pipeline.local import LocalEngine
+from textmill.pipeline.plan import PassPlan, plan_recipe
+from textmill.pipeline.progress import Progress, Silence
+from textmill.pipeline.quarantine import Quarantine
+from textmill.pipeline.stage_context import run_stage
+from textmill.recipe import Recipe, dump_recipe
+from textmill.workspace import Commit, Manifest, PassRecord, Workspace
+from textmill.workspace.commits import check_chain
+from textmill.workspace.run_folder import RECIPE_FILE
+from textmill.workspace.storage import explain
+
+# What results depend on besides recipe and input; recorded, so that a difference can be traced to it.
+_VERSIONS = ("textmill", "numpy", "numba", "pyarrow", "duckdb", "ftfy", "tokenizers", "torch")
+
+
+def run_recipe(recipe: Recipe, folder: str | None = None, *, progress: Progress | None = None) -> Workspace:
+    """Carry out ``recipe`` into ``folder``; what a former call finished is not done again.
+
+    Args:
+        recipe: what to do.
+        folder: the run folder, a path or an fsspec URL; ``runs/<name>`` if left out.
+        progress: told what happens.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: something that the user can mend; nothing half-written is left where readers look.
+        ConservationError: documents are unaccounted for.
+    """
+    progress = progress or Silence()
+    plan = plan_recipe(recipe)
+    # Inputs are looked at before anything is written, so that a wrong path leaves no trace.
+    splits = split_items(recipe)
+    workspace = Workspace.create(folder or f"runs/{recipe.name}")
+    try:
+        with workspace.lock() as lock, ExitStack() as stack:
+            workspace.sweep()
+            engine = stack.enter_context(_engine(recipe, workspace))
+            manifest = _planned_only(workspace, recipe.name, {one.name for one in plan.passes})
+            workspace.storage.write_bytes(RECIPE_FILE, dump_recipe(recipe).encode())
+            run = _Coordinator(workspace, recipe, engine, progress, manifest, lock.check)
+            for one in plan.passes:
+                if one.kind == "stage":
+                    run.stage(one)
+                else:
+                    run.document_pass(one, splits)
+    except OSError as error:
+        explained = explain(error, getattr(error, "filename", None) or workspace.url)
+        if explained is None:
+            raise
+        raise explained from error
+    finally:
+        workspace.close()
+    return workspace
+
+
+def _engine(recipe: Recipe, workspace: Workspace) -> Engine:
+    if recipe.run.engine == "ray":
+        from textmill.pipeline.ray_engine import RayEngine
+
+        return RayEngine(recipe.run.workers, recipe.run.ray_address)
+    if recipe.run.engine == "inline" or workspace.url.startswith("memory:"):
+        return InlineEngine()
+    return LocalEngine(recipe.run.worker_count(), recipe.run.silence_seconds)
+
+
+class _Coordinator:
+    """The only one that commits."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        recipe: Recipe,
+        engine: Engine,
+        progress: Progress,
+        manifest: Manifest,
+        check_lock: Any,
+    ) -> None:
+        self.workspace = workspace
+        self.recipe = recipe
+        self.engine = engine
+        self.progress = progress
+        self.manifest = manifest
+        self.check_lock = check_lock
+        self.quarantine = Quarantine(workspace)
+        self.warm = False
+        self.handed_on: int | None = None
+
+    def document_pass(self, plan: PassPlan, splits: list[Item]) -> None:
+        items = splits if plan.kind == "ingest" else later_items(plan, self.recipe, self.manifest)
+        finished = self.manifest.find(plan.name)
+        known = {commit.item: commit for commit in finished.commits} if finished else {}
+        known |= self.workspace.pending_commits(plan.name)
+        current: dict[str, Commit] = {}
+        for item in items:
+            commit = known.get(item.name)
+            if commit is not None and commit.matches(plan.fingerprint, item.inputs):
+                current[item.name] = commit
+        started = time.perf_counter()
+        if (
+            finished
+            and len(current) == len(items) == len(finished.commits)
+            and finished.fingerprint == plan.fingerprint
+        ):
+            self._check(plan, finished)
+            return
+        self._clear(plan, current)
+        missing = [item for item in items if item.name not in current]
+        label = f"{plan.name}: {plan.describe()}"
+        self.progress.start(label, sum(item.size for item in items), "bytes")
+        self.progress.advance(sum(item.size for item in items if item.name in current))
+        self._warm_up(plan)
+        for item, commit in self._work(plan, missing):
+            self.check_lock()
+            check_chain(commit.steps, f"{plan.name}, item {item.name}")
+            self.workspace.commit(plan.name, commit)
+            current[item.name] = commit
+        seconds = time.perf_counter() - started
+        record = PassRecord(
+            plan.name,
+            plan.kind,
+            plan.fingerprint,
+            {
+                "does": plan.describe(),
+                "resumed": len(items) - len(missing),
+                "worker_peak_bytes": self.engine.peak_bytes,
+            },
+            tuple(current[item.name] for item in items),
+            seconds,
+        )
+        self._check(plan, record)
+        self.manifest = self.workspace.finish_pass(self.manifest, record)
+        self.progress.finish(label, _summary(record))
+
+    def stage(self, plan: PassPlan) -> None:
+        self.manifest = run_stage(
+            plan, self.recipe, self.workspace, self.manifest, self.engine, self.progress, self.check_lock
+        )
+
+    def _work(self, plan: PassPlan, items: list[Item]) -> Any:
+        """Results as they come; items whose worker died are tried again, alone and one document at a time."""
+        scratch = str(self.workspace.scratch())
+        common = {
+            "run": self.workspace.url,
+            "scratch": scratch,
+            "pass": plan.name,
+            "fingerprint": plan.fingerprint,
+            "seed": self.recipe.seed,
+        }
+        todo = list(items)
+        isolate = False
+        while todo:
+            work = [
+                {
+                    **common,
+                    "item": item.name,
+                    "inputs": list(item.inputs),
+                    **item.work,
+                    "quarantine": self.quarantine.entries,
+                    "isolate": isolate,
+                }
+                for item in todo
+            ]
+            crashed = []
+            for position, outcome in self.engine.map(_function(plan), work, self._tell):
+                if isinstance(outcome, Crash):
+                    crashed.append((todo[position], outcome))
+                else:
+                    yield todo[position], Commit.from_json(outcome)
+            for item, crash in crashed:
+                if isolate:
+                    self.quarantine.add(plan.name, item.name, crash)
+                self.progress.say(
+                    f"a worker on {plan.name} item {item.name} died: {crash.reason}; trying again"
+                )
+            todo, isolate = [item for item, _ in crashed], True
+
+    def _tell(self, report: Mapping[str, Any]) -> None:
+        if "bytes" in report or "documents" in report:
+            done = report.get("bytes", 0)
+            self.progress.advance(done, **{k: v for k, v in report.items() if isinstance(v, int | float)})
+
+    def _warm_up(self, plan: PassPlan) -> None:
+        """Compile the kernels once, before several workers would do it side by side."""
+        if self.warm or plan.kind != "curate":
+            return
+        self.warm = True
+        for _, outcome in self.engine.map("textmill.pipeline.items:warm_up", [{}], lambda report: None):
+            if isinstance(outcome, Crash):
+                raise RuntimeError(f"a worker died while it compiled the kernels: {outcome.reason}")
+
+    def _check(self, plan: PassPlan, record: PassRecord) -> None:
+        if plan.kind == "resolve":
+            return
+        steps = record.steps()
+        check_chain([step for step in steps if "(fingerprint)" not in step.step], plan.name)
+        if steps and self.handed_on is not None and steps[0].taken != self.handed_on:
+            raise ConservationError(
+                f"{plan.name} took in {steps[0].taken:,} documents, "
+                f"but the pass before handed on {self.handed_on:,}"
+            )
+        self.handed_on = sum(file.rows or 0 for file in record.files("documents"))
+        if plan.kind == "ingest" and not self.handed_on:
+            raise UserError(
+                "the sources gave no document",
+                found=f"{steps[0].failed:,} unreadable records" if steps else "no record",
+                where=", ".join(source.source_name for source in plan.sources),
+                hint="textmill why <path> tells why a record could not be read",
+            )
+
+    def _clear(self, plan: PassPlan, keep: Mapping[str, Commit]) -> None:
+        """Forget an older state of this pass: first its record, then its files."""
+        if self.manifest.find(plan.name):
+            self.manifest = self.manifest.without([plan.name])
+            for commit in keep.values():
+                self.workspace.commit(plan.name, commit)
+            self.workspace.write_manifest(self.manifest)
+        wanted = {
+            file.path for commit in keep.values() for files in commit.outputs.values() for file in files
+        }
+        for path in self.workspace.storage.files(f"passes/{plan.name}"):
+            if path not in wanted:
+                self.workspace.storage.remove(path)
+
+
+def _planned_only(workspace: Workspace, name: str, planned: set[str]) -> Manifest:
+    """The manifest without passes that the recipe no longer has; their files go after their records."""
+    before = workspace.manifest
+    gone = {record.name for record in before.passes} - planned
+    manifest = replace(before.without(gone), run=name, versions=_versions())
+    workspace.write_manifest(manifest)
+    for folder in ("passes", "commits"):
+        names = {path.split("/")[1] for path in workspace.storage.files(folder) if path.count("/") > 1}
+        for unplanned in sorted(names - planned):
+            workspace.storage.remove(f"{folder}/{unplanned}")
+    return manifest
+
+
+def _function(plan: PassPlan) -> str:
+    return {
+        "ingest": "textmill.pipeline.ingest:ingest_split",
+        "curate": "textmill.pipeline.curate:curate_shard",
+        "resolve": "textmill.pipeline.resolve:resolve_partition",
+    }[plan.kind]
+
+
+def _summary(record: PassRecord) -> str:
+    if record.kind == "resolve":
+        removals = sum(commit.numbers.get("removals", 0) for commit in record.commits)
+        return f"{removals:,} duplicates found"
+    steps = record.steps()
+    if not steps:
+        return "nothing to do"
+    dropped, failed = sum(step.dropped for step in steps), sum(step.failed for step in steps)
+    text = f"{steps[0].taken:,} documents in, {steps[-1].kept:,} kept"
+    if dropped:
+        text += f", {dropped:,} dropped"
+    return text + (f", {failed:,} failed" if failed else "")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

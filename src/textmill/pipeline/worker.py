@@ -1,0 +1,78 @@
+"""A worker process: tasks come in as JSON lines, reports and results go out as JSON lines.
+
+A failed task can be run by hand: ``echo '{"function": …, "item": …}' | python -m textmill.pipeline``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+import traceback
+from typing import IO, Any
+
+from textmill.errors import UserError
+
+# Workers are the parallelism; threads inside them would only fight over the same cores.
+SINGLE_THREADED = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "ARROW_NUM_THREADS": "1",
+}
+
+
+def main() -> None:
+    """Serve tasks from standard input until it closes."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # Whatever a library prints must not mix with the protocol.
+    os.dup2(2, 1)
+    tasks: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read, args=(tasks,), daemon=True).start()
+    while line := tasks.get():
+        _serve(json.loads(line), output)
+
+
+def _read(tasks: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        if line.strip():
+            tasks.put(line)
+    tasks.put("")
+    # The coordinator is gone. A task under way may have been given by hand (echo … |): only a coordinator
+    # sets this variable, and without it nobody waits for the result.
+    if os.environ.get("TEXTMILL_COORDINATED"):
+        os._exit(0)
+
+
+def _serve(task: dict[str, Any], output: IO[str]) -> None:
+    from textmill.pipeline.engine import find_function
+
+    def send(**message: Any) -> None:
+        output.write(json.dumps(message) + "\n")
+        output.flush()
+
+    def report(**values: Any) -> None:
+        send(report=values)
+
+    try:
+        result = find_function(task["function"])(task["item"], report)
+    except UserError as error:
+        fields = ("message", "expected", "found", "where", "hint")
+        send(user_error={name: getattr(error, name) for name in fields})
+    except BaseException as error:
+        send(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+    else:
+        send(result=result, peak_bytes=_peak_bytes())
+
+
+def _peak_bytes() -> int:
+    """Most memory that this process ever had resident, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes on Linux, bytes on macOS (getrusage(2) of each).
+    return peak if sys.platform == "darwin" else peak * 1024
