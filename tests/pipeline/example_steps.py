@@ -54,6 +54,15 @@ class Numbers(SourceSettings):
                 yield Document(f"n:{number}", f"{text} é\n", url=f"https://example.org/{number}")
 
 
+class Unreadable(Numbers):
+    """Holds nothing that can be read."""
+
+    name: ClassVar[str] = "unreadable"
+
+    def read(self, split: Split) -> Iterator[Document | Failure]:
+        yield Failure(f"n:{split.work['start']}", "no")
+
+
 class Upper(Transform):
     """Upper case; raises on texts that hold ``poison``."""
 
@@ -128,7 +137,9 @@ class Same(GlobalStep):
 class SameRunner:
     def fingerprint(self, batch: Batch) -> pa.RecordBatch:
         keys = [blake2b(text.encode(), digest_size=16).digest() for text in batch.texts]
-        return pa.record_batch({"key": pa.array(keys, pa.binary(16)), "id": pa.array(batch.ids, pa.binary(16))})
+        return pa.record_batch(
+            {"key": pa.array(keys, pa.binary(16)), "id": pa.array(batch.ids, pa.binary(16))}
+        )
 
     def resolve(self, fingerprints: pa.RecordBatchReader, context: Any) -> pa.Table:
         best: dict[bytes, tuple[int, bytes]] = {}

@@ -128,7 +128,7 @@ class _Coordinator:
         self._warm_up(plan)
         for item, commit in self._work(plan, missing):
             self.check_lock()
-            check_chain(commit.steps, f"{plan.name}, item {item.name}")
+            _check_commit(commit, f"{plan.name}, item {item.name}")
             self.workspace.commit(plan.name, commit)
             current[item.name] = commit
         seconds = time.perf_counter() - started
@@ -237,6 +237,19 @@ class _Coordinator:
         for path in self.workspace.storage.files(f"passes/{plan.name}"):
             if path not in wanted:
                 self.workspace.storage.remove(path)
+
+
+def _check_commit(commit: Commit, where: str) -> None:
+    """Nothing may be lost between what the steps say and what the files hold."""
+    check_chain(commit.steps, where)
+    if not commit.steps:
+        return
+    for kind, expected in (("documents", commit.steps[-1].kept), ("scores", commit.steps[0].taken)):
+        rows = sum(file.rows or 0 for file in commit.outputs.get(kind, []))
+        if rows != expected:
+            raise ConservationError(
+                f"{where}: {expected:,} documents, but {rows:,} rows of {kind} were written"
+            )
 
 
 def _planned_only(workspace: Workspace, name: str, planned: set[str]) -> Manifest:

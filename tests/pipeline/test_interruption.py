@@ -1,0 +1,59 @@
+"""SIGKILL at any instant: the same command continues and ends in the same bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.pipeline.run_folder import HERE, committed, on_disk
+from textmill.workspace import Workspace, verify
+
+KILLS = 10
+
+PROGRAM = """
+import sys
+sys.path[:0] = {paths!r}
+from tests.pipeline.run_folder import recipe, steps
+from textmill.pipeline import run_recipe
+curate = (steps.Upper(), steps.Even(pause=0.03), steps.Same(), steps.Even(id="again", max_tail=9, pause=0.02))
+run_recipe(recipe(*curate, workers=2, source=steps.Numbers(documents=3000, per_split=60)), sys.argv[1])
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    root = str(Path(HERE).parent.parent)
+    program = PROGRAM.format(paths=[root, HERE])
+    return subprocess.Popen([sys.executable, "-c", program, str(folder)], stderr=subprocess.DEVNULL)
+
+
+def test_sigkill_at_ten_random_instants(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    started = time.monotonic()
+    assert start(whole).wait() == 0
+    duration = time.monotonic() - started
+    expected = committed(Workspace.open(whole))
+
+    folder = tmp_path / "killed"
+    instants = random.Random(7)
+    killed = 0
+    for _ in range(KILLS):
+        process = start(folder)
+        try:
+            # From before the first write to the middle of the work; later starts have less left to do.
+            process.wait(timeout=instants.uniform(0.25, 0.3 + 0.35 * duration))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+    assert start(folder).wait() == 0
+    workspace = Workspace.open(folder)
+    assert committed(workspace) == expected
+    assert verify(workspace) == []
+    assert on_disk(folder) == set(expected), "nothing but committed files is left"
+    assert not list(folder.rglob("*.part"))
+    assert killed >= 3, "the kills came too late to test anything"
