@@ -1,0 +1,37 @@
+"""Curate: what stays, what goes, and what is mended on the way. One file per step.
+
+::
+
+    documents ─► normalize ─► language ─► gopher_quality ─► gopher_repetition ─► custom ─► exact_dedup ─► kept
+                 (transform)   └───────── filters: scores, and rules over them ────────┘    (global)
+
+>>> from textmill.curate import STEPS
+>>> from textmill.documents import Batch
+>>> from textmill.steps import StepContext
+>>> normalize = STEPS["normalize"]().open(StepContext())
+>>> normalize.transform(Batch.from_texts(["A cafÃ© \\r\\n\\n\\n\\nby the sea.\\n"])).texts.to_pylist()
+['A café\\n\\nby the sea.']
+"""
+
+from textmill.curate.custom import Custom
+from textmill.curate.exact_dedup import ExactDedup
+from textmill.curate.gopher_quality import GopherQuality
+from textmill.curate.gopher_repetition import GopherRepetition
+from textmill.curate.language import Language
+from textmill.curate.normalize import Normalize
+from textmill.steps.settings import StepSettings
+
+STEPS: dict[str, type[StepSettings]] = {
+    step.name: step for step in (Normalize, Language, GopherQuality, GopherRepetition, ExactDedup, Custom)
+}
+"""What a recipe may write under ``curate:``. Importing it imports nothing heavy."""
+
+__all__ = [
+    "STEPS",
+    "Custom",
+    "ExactDedup",
+    "GopherQuality",
+    "GopherRepetition",
+    "Language",
+    "Normalize",
+]

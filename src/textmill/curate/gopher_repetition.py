@@ -1,0 +1,92 @@
+"""The filter ``gopher_repetition``: does it say the same thing over and over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from textmill.steps.context import StepContext
+from textmill.steps.filter import Filter, FilterRunner, Scores
+from textmill.steps.rules import Rule
+
+if TYPE_CHECKING:
+    from textmill.documents import Batch
+
+
+class GopherRepetition(Filter):
+    """The repetition rules of Gopher (Rae et al., 2021, https://arxiv.org/abs/2112.11446, table A1).
+
+    Shares of characters are of all characters of the text, white space included. A bound set to null is no
+    rule.
+    """
+
+    name: ClassVar[str] = "gopher_repetition"
+
+    max_duplicate_paragraphs: float | None = Field(
+        default=0.30, ge=0, description="Largest share of paragraphs that stand before already."
+    )
+    max_duplicate_paragraph_characters: float | None = Field(
+        default=0.20, ge=0, description="Largest share of characters in such paragraphs."
+    )
+    max_duplicate_lines: float | None = Field(
+        default=0.30, ge=0, description="Largest share of lines that stand before already."
+    )
+    max_duplicate_line_characters: float | None = Field(
+        default=0.20, ge=0, description="Largest share of characters in such lines."
+    )
+    max_top_2gram: float | None = Field(
+        default=0.20, ge=0, description="Largest share of characters in the most frequent pair of words."
+    )
+    max_top_3gram: float | None = Field(default=0.18, ge=0, description="The same for three words.")
+    max_top_4gram: float | None = Field(default=0.16, ge=0, description="The same for four words.")
+    max_duplicate_5grams: float | None = Field(
+        default=0.15, ge=0, description="Largest share of characters in runs of five words met before."
+    )
+    max_duplicate_6grams: float | None = Field(default=0.14, ge=0, description="The same for six words.")
+    max_duplicate_7grams: float | None = Field(default=0.13, ge=0, description="The same for seven words.")
+    max_duplicate_8grams: float | None = Field(default=0.12, ge=0, description="The same for eight words.")
+    max_duplicate_9grams: float | None = Field(default=0.11, ge=0, description="The same for nine words.")
+    max_duplicate_10grams: float | None = Field(default=0.10, ge=0, description="The same for ten words.")
+
+    def rules(self) -> list[Rule]:
+        """In the order of the reference implementation (datatrove), whose verdict is the first that fails."""
+        bounds = {
+            "duplicate_paragraphs": self.max_duplicate_paragraphs,
+            "duplicate_paragraph_characters": self.max_duplicate_paragraph_characters,
+            "duplicate_lines": self.max_duplicate_lines,
+            "duplicate_line_characters": self.max_duplicate_line_characters,
+            "top_2_gram": self.max_top_2gram,
+            "top_3_gram": self.max_top_3gram,
+            "top_4_gram": self.max_top_4gram,
+            "duplicate_5_grams": self.max_duplicate_5grams,
+            "duplicate_6_grams": self.max_duplicate_6grams,
+            "duplicate_7_grams": self.max_duplicate_7grams,
+            "duplicate_8_grams": self.max_duplicate_8grams,
+            "duplicate_9_grams": self.max_duplicate_9grams,
+            "duplicate_10_grams": self.max_duplicate_10grams,
+        }
+        return [Rule(score, maximum=bound) for score, bound in bounds.items() if bound is not None]
+
+    def open(self, context: StepContext) -> FilterRunner:
+        """Return the runner."""
+        return _Repetition()
+
+
+class _Repetition:
+    def scores(self, batch: Batch) -> Scores:
+        """The thirteen shares of the paper."""
+        from textmill.text import repetition_statistics
+
+        numbers = repetition_statistics(batch.data, batch.offsets, batch.words, batch.lines, batch.paragraphs)
+        return {name: numbers[name] for name in _SCORES}
+
+
+_SCORES = (
+    "duplicate_paragraphs",
+    "duplicate_paragraph_characters",
+    "duplicate_lines",
+    "duplicate_line_characters",
+    *(f"top_{n}_gram" for n in (2, 3, 4)),
+    *(f"duplicate_{n}_grams" for n in range(5, 11)),
+)
