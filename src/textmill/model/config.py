@@ -81,7 +81,9 @@ class LlamaConfig:
 
     def block_matrix_parameters(self) -> int:
         """Parameters in the matrices of all blocks: no embeddings, output layer or norms."""
-        attention = 2 * self.hidden_size * self.head_dim * (self.num_attention_heads + self.num_key_value_heads)
+        attention = (
+            2 * self.hidden_size * self.head_dim * (self.num_attention_heads + self.num_key_value_heads)
+        )
         return self.num_hidden_layers * (attention + 3 * self.hidden_size * self.intermediate_size)
 
     def training_flops_per_token(self, seq_len: int) -> float:

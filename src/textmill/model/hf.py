@@ -129,7 +129,9 @@ def load_config(folder: Path) -> LlamaConfig:
             found="no config.json" if folder.is_dir() else "no such folder",
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError("the model's configuration cannot be read", where=str(path), found=str(error)) from None
+        raise UserError(
+            "the model's configuration cannot be read", where=str(path), found=str(error)
+        ) from None
     return LlamaConfig.from_hugging_face(config, str(path))
 
 
@@ -172,11 +174,10 @@ def stored_tensors(model: Llama) -> dict[str, Tensor]:
 
 def _read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
     index = folder / INDEX
+    names = {WEIGHTS}
     if index.exists():
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    else:
-        names = [WEIGHTS]
-    for name in names:
+        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    for name in sorted(names):
         path = folder / name
         if Path(name).name != name or not path.exists():
             pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt"))

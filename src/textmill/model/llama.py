@@ -85,6 +85,7 @@ class Decoder(nn.Module):
         self.fill_rotary()
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None) -> Tensor:
+        """Tokens (batch, length) to the normed residual stream (batch, length, hidden_size)."""
         start = cache.length if cache is not None else 0
         stop = start + tokens.shape[1]
         cos, sin = self.cos[start:stop], self.sin[start:stop]
@@ -121,6 +122,7 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KeyValueCache | None, index: int) -> Tensor:
+        """The stream after this block, shape (batch, length, hidden_size); ``index`` is the block's place in the cache."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache, index)
         output: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return output
@@ -139,6 +141,7 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(self.heads * self.head_dim, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KeyValueCache | None, index: int) -> Tensor:
+        """What attention adds to the stream, shape (batch, length, hidden_size)."""
         batch, length, _ = x.shape
         q = self.q_proj(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
         k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_dim).transpose(1, 2)
@@ -170,6 +173,7 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """What the MLP adds to the stream, shape (batch, length, hidden_size)."""
         output: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
         return output
 
@@ -183,6 +187,7 @@ class RMSNorm(nn.Module):
         self.eps = config.rms_norm_eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normed ``x``, of its shape and type."""
         return self.weight * F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps).to(x.dtype)
 
 

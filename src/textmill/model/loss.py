@@ -34,7 +34,7 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, chunk:
     if torch.is_autocast_enabled(flat.device.type):
         dtype = torch.get_autocast_dtype(flat.device.type)
         flat, weight = flat.to(dtype), weight.to(dtype)
-    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, targets.reshape(-1), chunk)
+    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, targets.reshape(-1), chunk)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -51,7 +51,7 @@ def token_nats(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = CHU
         return torch.cat(
             [
                 F.cross_entropy((rows @ weight.T).float(), wanted, reduction="none")
-                for rows, wanted in zip(hidden.split(chunk), targets.split(chunk), strict=True)
+                for rows, wanted in zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
             ]
         )
 

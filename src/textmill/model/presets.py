@@ -43,7 +43,15 @@ PRESETS: dict[str, Shape] = {
     "350m": Shape(24, 1_024, 16, 16, 2_816, tie_embeddings=True),
     "1b": Shape(16, 2_048, 32, 8, 8_192, tie_embeddings=True, rope_theta=500_000.0),
     "8b": Shape(
-        32, 4_096, 32, 8, 14_336, tie_embeddings=False, rope_theta=500_000.0, vocab_size=128_256, seq_len=8_192
+        32,
+        4_096,
+        32,
+        8,
+        14_336,
+        tie_embeddings=False,
+        rope_theta=500_000.0,
+        vocab_size=128_256,
+        seq_len=8_192,
     ),
 }
 """Shapes by name; ``vocab_size`` and ``seq_len`` there are what the name was counted with."""

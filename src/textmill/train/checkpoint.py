@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -96,7 +97,9 @@ def save_checkpoint(
     return folder
 
 
-def find_checkpoint(store: Store, fingerprint: str, say: Callable[[str], None]) -> tuple[str, TrainerState] | None:
+def find_checkpoint(
+    store: Store, fingerprint: str, say: Callable[[str], None]
+) -> tuple[str, TrainerState] | None:
     """The newest whole checkpoint of this training, and its state.
 
     Half-written checkpoints are removed. If checkpoints of another training lie there (other settings, other
@@ -135,24 +138,22 @@ def checkpoint_steps(store: Store) -> list[int]:
     return sorted({int(match[1]) for match in found if match})
 
 
-def _read_whole(store: Store, folder: str) -> dict[str, object] | None:
+def _read_whole(store: Store, folder: str) -> dict[str, Any] | None:
     """The state of a checkpoint whose files are all there and as they were written."""
     if f"{folder}/{STATE}" not in store.published(folder):
         return None
     local = store.local(folder)
     try:
-        record: dict[str, object] = json.loads((local / STATE).read_text("utf-8"))
-        files = record["files"]
-        assert isinstance(files, dict)
-        whole = all(_sha256(local / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, AssertionError):
+        record: dict[str, Any] = json.loads((local / STATE).read_text("utf-8"))
+        whole = all(_sha256(local / name) == digest for name, digest in record["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return record if whole else None
 
 
 def _random_state() -> dict[str, torch.Tensor]:
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     return states
 

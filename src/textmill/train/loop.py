@@ -25,9 +25,11 @@ from torch import Tensor
 
 from textmill.errors import UserError
 from textmill.model.config import LlamaConfig
+from textmill.model.device import pick_device
 from textmill.model.llama import Llama
 from textmill.model.loss import linear_cross_entropy
 from textmill.train.checkpoint import TrainerState, find_checkpoint, restore_checkpoint, save_checkpoint
+from textmill.train.cpu import fast_cpu
 from textmill.train.metrics import Metrics
 from textmill.train.optimizer import build_optimizers, set_rate
 from textmill.train.order import samples_of_step
@@ -108,30 +110,9 @@ def train(
             hint="add text, or choose a smaller tokens.seq_len",
         )
     device = pick_device(settings.device)
-    threads_before = torch.get_num_threads()
-    try:
-        return _Training(settings, config, samples, store, scratch, seed, validation, data, progress, say, device).run()
-    finally:
-        torch.set_num_threads(threads_before)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device that a setting means.
-
-    Raises:
-        UserError: this machine has no such device, or torch was built without it.
-    """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    if (name == "cuda" and not cuda) or (name == "mps" and not mps):
-        raise UserError(
-            f"torch finds no {name} device here",
-            expected=f"a device that torch {torch.__version__} can use",
-            found=f"cuda: {'yes' if cuda else 'no'}, mps: {'yes' if mps else 'no'}",
-            hint="set train.device to auto or cpu, or install the torch build for this GPU",
-        )
-    return torch.device(name)
+    job = _Training(settings, config, samples, store, scratch, seed, validation, data, progress, say, device)
+    with fast_cpu(job.seq_len, job.state.threads) if device.type == "cpu" else nullcontext():
+        return job.run()
 
 
 def steps_of(settings: TrainSection, samples: int, seq_len: int) -> int:
@@ -141,7 +122,9 @@ def steps_of(settings: TrainSection, samples: int, seq_len: int) -> int:
     return max(1, int(windows // batch_size))
 
 
-def training_fingerprint(settings: TrainSection, config: LlamaConfig, samples: int, seed: int, data: str) -> str:
+def training_fingerprint(
+    settings: TrainSection, config: LlamaConfig, samples: int, seed: int, data: str
+) -> str:
     """SHA-256 over everything that decides the weights, but for device, threads and torch's version."""
     parts = {
         "settings": settings.model_dump(mode="json", exclude=RESULT_FREE | {"device", "threads", "seed"}),
@@ -180,7 +163,6 @@ class _Training:
         self.found = find_checkpoint(store, fingerprint, say)
         self.state = self.found[1] if self.found else TrainerState(fingerprint, steps, settings.threads or 0)
         self.state.threads = self.state.threads or torch.get_num_threads()
-        torch.set_num_threads(self.state.threads)
         self.state.torch, self.state.device = torch.__version__, _device_name(device)
         self.pending: list[Tensor] = []  # losses not yet read from the device
         self.validation_loss: float | None = None
@@ -256,7 +238,7 @@ class _Training:
             ),
         )
         loss = torch.zeros((), device=self.device)
-        for part in batch.split(settings.micro_batch_size or len(batch)):
+        for part in torch.split(batch, settings.micro_batch_size or len(batch)):
             with self._precision():
                 part_loss = next_token_loss(model, part) * (len(part) / len(batch))
             part_loss.backward()  # type: ignore[no-untyped-call]
@@ -291,7 +273,9 @@ class _Training:
 
     def _diverged(self, step: int, loss: float) -> None:
         samples = samples_of_step(self.seed, step, self.settings.batch_size or 1, len(self.samples)).tolist()
-        shown = ", ".join(map(str, samples[:16])) + (f" and {len(samples) - 16} more" if len(samples) > 16 else "")
+        shown = ", ".join(map(str, samples[:16])) + (
+            f" and {len(samples) - 16} more" if len(samples) > 16 else ""
+        )
         raise UserError(
             f"the training loss is {loss} at step {step + 1}: the model has diverged",
             expected="a finite loss",
@@ -316,7 +300,9 @@ class _Training:
         model.train()
         return total / count
 
-    def _row(self, optimizers: Sequence[torch.optim.Optimizer], grad_norm: float, rate: float) -> dict[str, Any]:
+    def _row(
+        self, optimizers: Sequence[torch.optim.Optimizer], grad_norm: float, rate: float
+    ) -> dict[str, Any]:
         state = self.state
         state.last_loss = state.loss_sum / state.loss_count
         state.loss_sum, state.loss_count = 0.0, 0

@@ -103,7 +103,7 @@ class Muon(torch.optim.Optimizer):
                     by_shape.setdefault(tuple(parameter.shape), []).append(parameter)
             for (rows, columns), parameters in by_shape.items():
                 momenta = [self._momentum(parameter) for parameter in parameters]
-                gradients = [parameter.grad for parameter in parameters]
+                gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
                 nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
                 updates = list(orthogonalise(nesterov).unbind())
@@ -140,12 +140,13 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     for _ in range(_NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT
         x = a * x + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ x
-    return (x if wide else x.mT).to(matrices.dtype)
+    result: Tensor = (x if wide else x.mT).to(matrices.dtype)
+    return result
 
 
 def optimizer_tensors(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Tensor]:
     """State of the optimisers as ``<parameter>/<entry>`` tensors, for safetensors."""
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     return {
         f"{names[parameter]}/{key}": value.detach().to("cpu").contiguous()
         for optimizer in optimizers
@@ -167,5 +168,4 @@ def restore_optimizer_tensors(
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 for entry, value in by_name.get(names[parameter], {}).items():
-                    on_cpu = entry == "step" and not parameter.is_cuda
-                    optimizer.state[parameter][entry] = value.clone() if on_cpu else value.to(parameter.device).clone()
+                    optimizer.state[parameter][entry] = value.to(parameter.device, copy=True)

@@ -18,7 +18,9 @@ class ModelShape(Settings):
     layers: int = Field(gt=0, description="Number of blocks.")
     hidden_size: int = Field(gt=0, description="Width of the residual stream, in numbers.")
     heads: int = Field(gt=0, description="Query heads; divides hidden_size.")
-    kv_heads: int | None = Field(default=None, gt=0, description="Key and value heads; as many as heads if left out.")
+    kv_heads: int | None = Field(
+        default=None, gt=0, description="Key and value heads; as many as heads if left out."
+    )
     intermediate_size: int = Field(gt=0, description="Width inside the MLP, in numbers.")
     tie_embeddings: bool = Field(default=True, description="Whether the output layer is the embedding table.")
     rope_theta: float = Field(default=10_000.0, gt=0, description="Base of the rotary frequencies.")
@@ -43,11 +45,15 @@ class TrainSection(Stage):
         default=None, gt=0, description="Training budget in tokens (2.5B); data is repeated if there is less."
     )
     epochs: float | None = Field(
-        default=None, gt=0, description="Training budget in passes over the data; 1 if tokens is not given either."
+        default=None,
+        gt=0,
+        description="Training budget in passes over the data; 1 if tokens is not given either.",
     )
     batch_size: int | None = Field(default=None, gt=0, description="Sequences per optimiser step.")
     micro_batch_size: int | None = Field(
-        default=None, gt=0, description="Sequences per forward pass; smaller takes less memory, same result but for rounding."
+        default=None,
+        gt=0,
+        description="Sequences per forward pass; smaller takes less memory, same result but for rounding.",
     )
     optimizer: Literal["adamw", "muon"] | None = Field(
         default=None,
@@ -55,12 +61,18 @@ class TrainSection(Stage):
     )
     lr: float | None = Field(default=None, gt=0, description="Peak learning rate of AdamW.")
     muon_lr: float | None = Field(default=None, gt=0, description="Peak learning rate of Muon.")
-    beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW: decay of the mean of gradients, per step.")
-    beta2: float = Field(default=0.95, ge=0, lt=1, description="AdamW: decay of the mean of squares, per step.")
+    beta1: float = Field(
+        default=0.9, ge=0, lt=1, description="AdamW: decay of the mean of gradients, per step."
+    )
+    beta2: float = Field(
+        default=0.95, ge=0, lt=1, description="AdamW: decay of the mean of squares, per step."
+    )
     eps: float = Field(default=1e-8, gt=0, description="AdamW: added to the root of the mean of squares.")
     momentum: float = Field(default=0.95, ge=0, lt=1, description="Muon: decay of the momentum, per step.")
     weight_decay: float | None = Field(
-        default=None, ge=0, description="Decoupled decay of the matrices inside the blocks, per unit of learning rate."
+        default=None,
+        ge=0,
+        description="Decoupled decay of the matrices inside the blocks, per unit of learning rate.",
     )
     schedule: Literal["constant", "cosine", "linear", "wsd"] | None = Field(
         default=None, description="How the learning rate falls; wsd stays at the peak, then falls linearly."
@@ -68,28 +80,45 @@ class TrainSection(Stage):
     warmup: float | None = Field(
         default=None, ge=0, description="Linear warm-up: steps, or a share of all steps if below 1."
     )
-    decay_fraction: float = Field(default=0.4, gt=0, le=1, description="wsd: share of the steps in which the rate falls.")
+    decay_fraction: float = Field(
+        default=0.4, gt=0, le=1, description="wsd: share of the steps in which the rate falls."
+    )
     min_lr: float = Field(default=0.0, ge=0, lt=1, description="Share of the peak rate left at the end.")
-    clip: float = Field(default=1.0, ge=0, description="Largest norm of the gradient, longer ones are shortened; 0: never.")
+    clip: float = Field(
+        default=1.0, ge=0, description="Largest norm of the gradient, longer ones are shortened; 0: never."
+    )
     dtype: Literal["fp32", "bf16"] | None = Field(
-        default=None, description="Precision of the forward pass; bf16 on a GPU and fp32 on a CPU if left out."
+        default=None,
+        description="Precision of the forward pass; bf16 on a GPU and fp32 on a CPU if left out.",
     )
     compile: bool = Field(
         default=False, description="Compile the blocks with torch.compile; needs a C++ compiler on a CPU."
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train; auto: a GPU if any.")
-    threads: int | None = Field(
-        default=None, gt=0, description="CPU threads of torch; its own choice if left out. Another number, other last bits."
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Where to train; auto: a GPU if any."
     )
-    seed: int | None = Field(default=None, ge=0, description="Seed of weights and data order; the recipe's if left out.")
-    checkpoint_every: int = Field(default=500, gt=0, description="Steps between checkpoints; the last step always has one.")
+    threads: int | None = Field(
+        default=None,
+        gt=0,
+        description="CPU threads of torch; its own choice if left out. Another number, other last bits.",
+    )
+    seed: int | None = Field(
+        default=None, ge=0, description="Seed of weights and data order; the recipe's if left out."
+    )
+    checkpoint_every: int = Field(
+        default=500, gt=0, description="Steps between checkpoints; the last step always has one."
+    )
     keep_last: int = Field(default=2, gt=0, description="Checkpoints kept, the newest ones.")
     log_every: int = Field(default=10, gt=0, description="Steps between rows of checkpoints/metrics.jsonl.")
     validate_every: int = Field(
-        default=250, ge=0, description="Steps between measurements of the validation loss; 0: at the end only."
+        default=250,
+        ge=0,
+        description="Steps between measurements of the validation loss; 0: at the end only.",
     )
     validation_samples: int = Field(
-        default=64, gt=0, description="Windows of the validation split measured each time, from its beginning."
+        default=64,
+        gt=0,
+        description="Windows of the validation split measured each time, from its beginning.",
     )
 
     @model_validator(mode="after")
