@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import string
 import textwrap
 from pathlib import Path
+
+import pyarrow as pa
 
 from textmill.documents import Batch, Document, ShardWriter
 from textmill.steps.stage import StageResult
@@ -47,9 +50,7 @@ def write_corpus(root: Path, texts: list[str], shards: int = 3, families: int | 
         part = [(i, text) for i, text in enumerate(texts) if i * shards // max(1, len(texts)) == shard]
         batch = Batch.from_documents("test", [Document(str(i), text) for i, text in part])
         if families is not None:
-            import pyarrow as pa
-
-            roots = [batch.ids[0][:15] + bytes([i % families]) for i, _ in part]
+            roots = [bytes([i % families]) * 16 for i, _ in part]
             records = batch.records.set_column(
                 1, batch.records.schema.field("root"), pa.array(roots, pa.binary(16))
             )
@@ -57,8 +58,6 @@ def write_corpus(root: Path, texts: list[str], shards: int = 3, families: int | 
         path = folder / f"{shard:06d}.parquet"
         with ShardWriter(path) as writer:
             writer.write(batch)
-        import hashlib
-
         name = f"{shard:06d}-{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.parquet"
         path.rename(folder / name)
         outputs.append(f"passes/0-ingest/documents/{name}")
