@@ -1,0 +1,5 @@
+"""``python -m textmill.cli``."""
+
+from textmill.cli import main
+
+raise SystemExit(main())

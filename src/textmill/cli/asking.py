@@ -1,0 +1,250 @@
+"""``status``, ``why``, ``trace``, ``verify`` and ``report``: questions to a finished or running run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from textmill.cli import screen
+from textmill.cli.arguments import Commands, Parser
+from textmill.cli.run_choice import chosen_run, is_run
+from textmill.errors import UserError
+
+TITLE = "ask"
+
+
+def register(add: Commands) -> None:
+    """Add the commands of this group."""
+    status = add("status", "What each step kept, dropped and failed, and what the model scores.")
+    _run_argument(status)
+    status.add_argument("--json", action="store_true", help="as JSON, for programs")
+    status.set_defaults(run_command=_status)
+
+    why = add("why", "What became of a document, and why.")
+    why.add_argument("query", nargs="+", metavar="QUERY", help="an id, a URL, a path, or words of the text")
+    why.add_argument("--run", metavar="RUN", help="run folder or URL (default: the newest below runs/)")
+    why.add_argument("--json", action="store_true", help="as JSON, for programs")
+    why.set_defaults(run_command=_why)
+
+    trace = add("trace", "The documents behind a training sample or a training step.")
+    _run_argument(trace)
+    wanted = trace.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--sample", type=int, metavar="N", help="sample of the train split, counted from 0")
+    wanted.add_argument("--step", type=int, metavar="N", help="training step, counted from 1")
+    trace.add_argument("--json", action="store_true", help="as JSON, for programs")
+    trace.set_defaults(run_command=_trace)
+
+    verify = add("verify", "Check every file's SHA-256 and that no document is unaccounted for.")
+    _run_argument(verify)
+    verify.set_defaults(run_command=_verify)
+
+    report = add("report", "Write the report card again.")
+    _run_argument(report)
+    report.set_defaults(run_command=_report)
+
+
+def _run_argument(parser: Parser) -> None:
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="run folder or URL (default: the newest below runs/)"
+    )
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from textmill.workspace import Workspace, status
+
+    state = status(Workspace.open(chosen_run(arguments.run)))
+    if arguments.json:
+        print(json.dumps(state, indent=2, ensure_ascii=False))
+        return 0
+    print(f"{state['run']}, in {state['folder']}")
+    print()
+    if state["steps"]:
+        print_funnel(state["steps"])
+    unfinished = [one for one in state.get("passes", ()) if one.get("state", "done") != "done"]
+    for one in unfinished:
+        print(f"\n{one['name']}: {one['state']}; the command that started the run continues it")
+    for section in ("tokenizer", "tokens", "train", "evaluation"):
+        figures = _flat(state.get(section) or {})
+        if figures:
+            print(f"\n{section}")
+            for name, value in figures:
+                print(f"  {name:<32}{screen.number(value)}")
+    return 0
+
+
+def print_funnel(steps: list[dict[str, Any]]) -> None:
+    """The table of documents per step."""
+    columns = {"step": "left", "in": "right", "kept": "right", "dropped": "right", "failed": "right"}
+    columns |= {"kept %": "right", "characters": "right"}
+    rows = [
+        [
+            step["step"],
+            *(screen.count(step[name]) for name in ("in", "kept", "dropped", "failed")),
+            screen.share(step["kept"], step["in"]),
+            screen.count(step["characters_kept"]),
+        ]
+        for step in steps
+    ]
+    screen.print_table(columns, rows)
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from textmill.workspace import Workspace, why
+
+    words = list(arguments.query)
+    run = arguments.run
+    if run is None and len(words) > 1 and is_run(words[0]):
+        run = words.pop(0)
+    stories = why(Workspace.open(chosen_run(run)), " ".join(words))
+    if arguments.json:
+        print(json.dumps(stories, indent=2, ensure_ascii=False))
+        return 0
+    _print_story(stories[0])
+    if len(stories) > 1:
+        print(f"\n{len(stories) - 1} more may be meant; ask by id:")
+        for story in stories[1:]:
+            print(f"  {story['id']}  {story['outcome']:<9}  {story['locator']}")
+    return 0
+
+
+def _print_story(story: dict[str, Any]) -> None:
+    """One document's story, on one screen."""
+    print(f"{_verdict(story)}\n")
+    rows = [("document", story["id"]), ("source", story.get("source")), ("place", story.get("locator"))]
+    rows += [("url", story.get("url"))]
+    if story.get("characters") is not None:
+        rows += [("characters", screen.count(story["characters"]))]
+    matched = story.get("matched")
+    if matched:
+        likeness = matched.get("similarity")
+        rows += [
+            (
+                "same as",
+                f"{matched['id']}" + (f"  (similarity {likeness:.3g})" if likeness is not None else ""),
+            ),
+            ("", " ".join(str(matched[key]) for key in ("source", "locator") if matched.get(key))),
+        ]
+    if story.get("detail"):
+        rows += [("detail", screen.one_line(str(story["detail"]), 300))]
+    for name, value in rows:
+        if value:
+            print(f"{name:<12}{value}")
+    events = story.get("events") or []
+    if events:
+        print("\nwhat happened to it")
+        for event in events[:8]:
+            print(f"  {_event(event)}")
+        if len(events) > 8:
+            print(f"  ... and {len(events) - 8} more (--json shows all)")
+    scores = story.get("scores") or {}
+    if scores:
+        print("\nmeasured")
+        _print_in_columns([f"{name} {screen.number(value)}" for name, value in scores.items()][:24])
+    if story.get("excerpt"):
+        print("\nit begins")
+        print(f"  {screen.one_line(str(story['excerpt']), 220)}")
+
+
+def _verdict(story: dict[str, Any]) -> str:
+    outcome, step, rule = story["outcome"], story.get("step"), story.get("rule")
+    if outcome == "kept":
+        return "KEPT: every step let it pass"
+    by = f" by {step}" + (f", rule {rule}" if rule else "") if step else ""
+    if outcome == "duplicate":
+        return f"DUPLICATE: dropped{by}; another document stands for it"
+    measured = ""
+    value, threshold, label = story.get("value"), story.get("threshold"), story.get("label")
+    if value is not None:
+        measured = f": measured {screen.number(value)}"
+        if threshold is not None:
+            bound = "at least" if value < threshold else "at most"
+            measured += f", allowed {bound} {screen.number(threshold)}"
+    elif label:
+        measured = f": it is {label!r}"
+    return f"{outcome.upper()}{by}{measured}"
+
+
+def _event(event: dict[str, Any]) -> str:
+    parts = [f"{event.get('action', ''):<8} {event.get('step') or ''}"]
+    if event.get("rule"):
+        parts.append(f"rule {event['rule']}")
+    if event.get("value") is not None:
+        parts.append(f"measured {screen.number(event['value'])}")
+    if event.get("threshold") is not None:
+        parts.append(f"threshold {screen.number(event['threshold'])}")
+    if event.get("label"):
+        parts.append(str(event["label"]))
+    before, after = event.get("characters_before"), event.get("characters_after")
+    if before is not None and after is not None:
+        parts.append(f"{before:,} to {after:,} characters")
+    return "  ".join(parts)
+
+
+def _print_in_columns(cells: list[str], width: int = 78) -> None:
+    widest = max(map(len, cells)) + 2
+    per_line = max(1, (width - 2) // widest)
+    for start in range(0, len(cells), per_line):
+        print("  " + "".join(f"{cell:<{widest}}" for cell in cells[start : start + per_line]).rstrip())
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    from textmill.api import Run
+
+    run = Run(chosen_run(arguments.run))
+    parts = run.trace(sample=arguments.sample, step=arguments.step)
+    if arguments.json:
+        print(json.dumps(parts, indent=2, ensure_ascii=False))
+        return 0
+    columns = {"sample": "right", "tokens": "right", "document": "left", "source": "left", "place": "left"}
+    rows = [
+        [
+            str(part["sample"]),
+            f"{part['first_token']}-{part['last_token']}",
+            part["id"],
+            part.get("source") or "",
+            part.get("url") or part.get("locator") or "",
+        ]
+        for part in parts
+    ]
+    screen.print_table(columns, rows)
+    if parts:
+        print(f"\nthe first begins: {screen.one_line(str(parts[0].get('text') or ''), 200)}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from textmill.api import Run
+
+    run = Run(chosen_run(arguments.run))
+    findings = run.verify()
+    for finding in findings:
+        print(finding)
+    if findings:
+        print(f"FAIL: {len(findings)} finding{'s' if len(findings) > 1 else ''} in {run.workspace.url}")
+        return 1
+    print(f"PASS: every file and every number of {run.workspace.url} is as it was committed")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from textmill.api import Run
+
+    run = Run(chosen_run(arguments.run))
+    if not run.workspace.manifest.passes:
+        raise UserError(
+            "This run has nothing to report yet.", where=run.workspace.url, hint="run its recipe first"
+        )
+    print(run.report())
+    return 0
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested figures as dotted names; lists are left to the report."""
+    result: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            result += _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, str | int | float):
+            result.append((f"{prefix}{name}", value))
+    return result

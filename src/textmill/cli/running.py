@@ -1,0 +1,148 @@
+"""``quickstart``, ``run`` and ``plan``: recipes carried out, and what they will do."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from textmill.cli import screen
+from textmill.cli.arguments import Commands, Parser
+
+if TYPE_CHECKING:
+    from textmill.recipe import Override, Recipe
+
+TITLE = "run"
+
+
+def register(add: Commands) -> None:
+    """Add the commands of this group."""
+    quick = add("quickstart", "A model in five minutes, from the documentation inside this Python.")
+    _changes(quick)
+    quick.set_defaults(run_command=_quickstart)
+
+    run = add("run", "Carry out a recipe; what is finished is not done again.")
+    run.add_argument("recipe", metavar="RECIPE", help="recipe file (YAML)")
+    _changes(run)
+    run.set_defaults(run_command=_run)
+
+    plan = add("plan", "Say what a run would do, and do nothing.")
+    plan.add_argument("recipe", metavar="RECIPE", help="recipe file (YAML)")
+    _changes(plan)
+    plan.set_defaults(run_command=_plan)
+
+
+def carry_out(recipe: Recipe, folder: str | None) -> str:
+    """Run a recipe with progress on the screen, write its report, and return the run folder."""
+    from textmill.api import Run
+    from textmill.cli.progress import TerminalProgress
+    from textmill.pipeline import run_recipe
+
+    with TerminalProgress() as progress:
+        workspace = run_recipe(recipe, folder, progress=progress)
+        done = Run(workspace.url)
+        report = done.report()
+    _print_summary(done.status(), _below(workspace.url, report))
+    return str(workspace.url)
+
+
+def load(arguments: argparse.Namespace, path: Any = None) -> Recipe:
+    """The recipe of a command, with the changes that its options ask for."""
+    from textmill.recipe import load_recipe
+
+    return load_recipe(arguments.recipe if path is None else path, _overrides(arguments))
+
+
+def _changes(parser: Parser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides",
+        help="change a value of the recipe: near_dedup.threshold=0.85, train.tokens=1M (may be repeated)",
+    )  # fmt: skip
+    parser.add_argument("--workers", metavar="N", help="worker processes (run.workers)")
+    parser.add_argument("--engine", metavar="NAME", help="local or ray (run.engine)")
+    parser.add_argument("--seed", metavar="N", help="the one number behind every random choice")
+    parser.add_argument(
+        "--out", "--output", metavar="FOLDER", help="run folder or fsspec URL (default: runs/<name>)"
+    )
+
+
+def _overrides(arguments: argparse.Namespace) -> list[str | Override]:
+    from textmill.recipe import Override
+
+    changes: list[str | Override] = list(arguments.overrides)
+    for option, path in (("workers", "run.workers"), ("engine", "run.engine"), ("seed", "seed")):
+        value = getattr(arguments, option)
+        if value is not None:
+            changes.append(Override(path, value, f"--{option} {value}"))
+    return changes
+
+
+def _quickstart(arguments: argparse.Namespace) -> int:
+    from importlib.resources import as_file, files
+
+    with as_file(files("textmill").joinpath("recipes", "quickstart.yaml")) as path:
+        recipe = load(arguments, path)
+    folder = carry_out(recipe, arguments.out)
+    print("\nnext:")
+    print(f'  textmill why Logger --run {folder}          what became of a document that holds "Logger"')
+    print(f'  textmill generate "Return the" --run {folder}   let the model write on')
+    print("  textmill init FOLDER                        a recipe for your own folder of text")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    folder = carry_out(load(arguments), arguments.out)
+    print(f"\nnext: textmill status {folder}; textmill why PATH --run {folder}")
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from textmill.pipeline import plan_recipe
+
+    recipe = load(arguments)
+    for line in plan_recipe(recipe).describe():
+        print(line)
+    workers = recipe.run.worker_count()
+    print(
+        f"\n{workers} worker{'s' if workers > 1 else ''}, shards of {screen.size(recipe.run.shard_bytes)} of "
+        f"text, into {arguments.out or f'runs/{recipe.name}'}"
+    )
+    return 0
+
+
+def _below(folder: str, path: str) -> str:
+    return path if path.startswith(folder) or path.startswith("/") else f"{folder.rstrip('/')}/{path}"
+
+
+def _print_summary(state: dict[str, Any], report: str) -> None:
+    steps = state["steps"]
+    rows: list[tuple[str, str]] = []
+    if steps:
+        first, last = steps[0], steps[-1]
+        gone = sorted((step for step in steps if step["dropped"]), key=lambda step: -step["dropped"])
+        failed = sum(step["failed"] for step in steps)
+        rows.append(("documents", f"{first['in']:,} read, {last['kept']:,} kept, {failed:,} failed"))
+        if gone:
+            rows.append(("dropped by", ", ".join(f"{s['step']} {s['dropped']:,}" for s in gone[:6])))
+        rows.append(("text kept", f"{last['characters_kept']:,} characters"))
+    tokens = state.get("tokens") or {}
+    if tokens.get("splits"):
+        parts = [f"{split['tokens']:,} {name}" for name, split in tokens["splits"].items()]
+        rows.append(("tokens", ", ".join(parts)))
+    train = state.get("train") or {}
+    if train:
+        parts = [f"{screen.number(train[key])} {word}" for key, word in _TRAIN_WORDS if key in train]
+        rows.append(("model", ", ".join(parts)))
+    score = state.get("evaluation") or {}
+    if "bits_per_byte" in score:
+        text = f"{score['bits_per_byte']:.3f} bits per byte on held-out text"
+        if score.get("unigram_bits_per_byte"):
+            gain = 1 - score["bits_per_byte"] / score["unigram_bits_per_byte"]
+            text += f"; unigram {score['unigram_bits_per_byte']:.3f}, that is {gain:.0%} below"
+        rows.append(("score", text))
+    rows.append(("report", report))
+    print()
+    for name, text in rows:
+        print(f"{name:<12}{text}")
+
+
+_TRAIN_WORDS = (("parameters", "parameters"), ("steps", "steps"), ("final_loss", "final loss"))

@@ -1,0 +1,127 @@
+"""What things look like: tables, colours where there is a terminal, plain text everywhere else.
+
+``NO_COLOR`` is honoured (https://no-color.org); without a terminal nothing but text is written, and tables
+are as wide as their content, so that other programs can read them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on ``stream`` (standard output if left out)."""
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not terminal,
+        width=None if terminal else 10_000,
+    )
+
+
+def print_error(text: str) -> None:
+    """A mistake, on standard error: the first line of each in red where there are colours."""
+    from rich.text import Text
+
+    body = Text(text)
+    body.highlight_regex(r"(?m)^  (where|expected|found|do):", "bold")
+    first = text.split("\n", 1)[0]
+    body.stylize("bold red", 0, len(first))
+    console(sys.stderr).print(body, soft_wrap=True)
+
+
+def print_table(
+    columns: Mapping[str, str],
+    rows: Sequence[Sequence[str]],
+    *,
+    stream: TextIO | None = None,
+    title: str = "",
+) -> None:
+    """A table without frames.
+
+    Args:
+        columns: heading to ``left`` or ``right``.
+        rows: cells as text.
+        stream: standard output if left out.
+        title: a line above.
+    """
+    target = console(stream)
+    if title:
+        target.print(title, style="bold")
+    if not target.is_terminal:
+        _print_plain(columns, rows, stream or sys.stdout)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, side in columns.items():
+        table.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    target.print(table)
+
+
+def _print_plain(columns: Mapping[str, str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+    table = [list(columns), *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    for row in table:
+        cells = [
+            cell.rjust(width) if side == "right" else cell.ljust(width)
+            for cell, width, side in zip(row, widths, columns.values(), strict=True)
+        ]
+        print("  ".join(cells).rstrip(), file=stream)
+
+
+def count(number: float) -> str:
+    """``1,234,567``."""
+    return f"{number:,.0f}"
+
+
+def size(number: float) -> str:
+    """Bytes in the largest fitting unit: ``48.2 MB``."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if abs(number) < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:,.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """``4.2 s``, ``3:05`` minutes, ``2:03:05`` hours."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def share(part: float, whole: float) -> str:
+    """``77.1 %``, or nothing of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def number(value: Any) -> str:
+    """A measured value: whole numbers in full, others to four digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def one_line(text: str, width: int) -> str:
+    """The text on one line, cut at ``width`` characters."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
