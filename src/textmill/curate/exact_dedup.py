@@ -55,7 +55,7 @@ class _Deduplicator:
         import pyarrow as pa
 
         if self._normalize == "none":
-            data = batch.data
+            data = batch.data.data
             keys = [
                 blake2b(data[start:end], digest_size=_KEY_BYTES).digest()
                 for start, end in pairwise(batch.offsets.tolist())

@@ -1,13 +1,14 @@
 """The transform ``normalize``: one way of writing the same text.
 
-Clean ASCII text is recognised over the bytes of the whole batch at once and never becomes a Python string;
-only a document with something to mend, or outside ASCII, is looked at by itself.
+Signs that something may need mending are looked for in the bytes of the whole batch at once. Clean ASCII text
+never becomes a Python string, and of the other documents each meets only the rules that its signs call for.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -57,6 +58,13 @@ class _Normalizer:
         self._settings = settings
         self._surplus = re.compile(f"\n{{{settings.max_blank_lines + 2},}}")
         self._allowed = "\n" * (settings.max_blank_lines + 1)
+        self._heeded = _CONTROL
+        if settings.whitespace:
+            self._heeded |= _TRAILING_SPACE | _BLANK_LINES | _EDGE
+        if settings.mojibake:
+            self._heeded |= _MOJIBAKE
+        if settings.unicode != "none":
+            self._heeded |= _OUTSIDE
 
     def transform(self, batch: Batch) -> Edit:
         """Mended texts; ``counts`` says per document what was found (lines, characters or runs)."""
@@ -65,59 +73,45 @@ class _Normalizer:
 
         column = batch.records.column("text")
         counts = {name: np.zeros(len(batch), np.int64) for name in COUNTS}
-        suspects = self._suspects(batch.data, batch.offsets)
+        signs = _signs(batch.data, batch.offsets, self._settings.max_blank_lines)
+        suspects = (signs & self._heeded) != 0
         if not suspects.any():
             return Edit(column, counts)
         mended = []
         for position in np.flatnonzero(suspects):
-            text, found = self.mend(column[int(position)].as_py())
+            text, found = self.mend(column[int(position)].as_py(), int(signs[position]))
             mended.append(text)
             for name, count in found.items():
                 counts[name][position] = count
         texts = pc.replace_with_mask(column, pa.array(suspects), pa.array(mended, column.type))
         return Edit(texts, counts)
 
-    def mend(self, text: str) -> tuple[str, dict[str, int]]:
-        """One text, and how often each rule struck."""
+    def mend(self, text: str, signs: int) -> tuple[str, dict[str, int]]:
+        """One text, and how often each rule struck; ``signs`` tell which rules need not be tried."""
         settings = self._settings
         found: dict[str, int] = {}
-        outside = not text.isascii()
-        if settings.mojibake and outside and may_be_mojibake(text):
-            text, found["mojibake"] = self._repair(text)
-        text, found["line_ends"] = _LINE_ENDS.subn("\n", text)
-        if settings.controls:
-            text, found["controls"] = _CONTROLS.subn("", text)
-        if settings.unicode != "none" and outside and not unicodedata.is_normalized(settings.unicode, text):
-            text, found["unicode"] = unicodedata.normalize(settings.unicode, text), 1
+        if settings.mojibake and signs & _MOJIBAKE:
+            repaired, found["mojibake"] = self._repair(text)
+            if repaired is not text:
+                text, signs = repaired, _ALL
+        if signs & _CONTROL:
+            text, found["line_ends"] = _LINE_ENDS.subn("\n", text)
+            if settings.controls:
+                text, found["controls"] = _CONTROLS.subn("", text)
+            signs = _ALL
+        if settings.unicode != "none" and signs & _OUTSIDE:
+            if not unicodedata.is_normalized(settings.unicode, text):
+                text, found["unicode"] = unicodedata.normalize(settings.unicode, text), 1
+                signs = _ALL
         if settings.whitespace:
-            text, found["trailing_spaces"] = _TRAILING.subn("\n", text)
-            text, found["blank_lines"] = self._surplus.subn(self._allowed, text)
-            text = _LEADING.sub("", text, count=1).rstrip()
+            if signs & _TRAILING_SPACE:
+                text, found["trailing_spaces"] = _TRAILING.subn("\n", text)
+                signs |= _BLANK_LINES
+            if signs & _BLANK_LINES:
+                text, found["blank_lines"] = self._surplus.subn(self._allowed, text)
+            if signs & _EDGE:
+                text = _LEADING.sub("", text, count=1).rstrip()
         return text, found
-
-    def _suspects(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Documents in which there may be something to mend: bool, shape (n,); never one too few."""
-        start, end = int(offsets[0]), int(offsets[-1])
-        data = data[start:end]
-        odd = data >= 0x7F
-        newline = data == 0x0A
-        odd |= (data < 0x20) & ~newline & (data != 0x09)
-        if self._settings.whitespace and len(data) > 1:
-            space = (data == 0x20) | (data == 0x09)
-            odd[:-1] |= space[:-1] & newline[1:]
-            run = newline.copy()
-            for step in range(1, self._settings.max_blank_lines + 2):
-                run[:-step] &= newline[step:]
-                run[-step:] = False
-            odd |= run
-        result = np.zeros(len(offsets) - 1, np.bool_)
-        result[np.searchsorted(offsets, np.flatnonzero(odd) + start, side="right") - 1] = True
-        if self._settings.whitespace and len(data):
-            filled = offsets[1:] > offsets[:-1]
-            edges = np.isin(data[offsets[:-1][filled] - start], _SPACE_BYTES)
-            edges |= np.isin(data[offsets[1:][filled] - start - 1], _SPACE_BYTES)
-            result[filled] |= edges
-        return result
 
     def _repair(self, text: str) -> tuple[str, int]:
         """The lines that ftfy holds for mojibake, decoded as they should have been."""
@@ -154,20 +148,70 @@ class _Normalizer:
         )
 
 
-def may_be_mojibake(text: str) -> bool:
-    """Whether ftfy could find anything: a look of a tenth of its time, that never misses.
+# Signs that a text may need mending, found in its bytes; never one too few.
+_CONTROL = 1  # a control character other than newline and tab, an inner byte-order mark, a line separator
+_TRAILING_SPACE = 2  # a space, or something outside ASCII, before a newline
+_BLANK_LINES = 4  # more newlines in a row than allowed
+_EDGE = 8  # white space, or something outside ASCII, at one of its ends
+_OUTSIDE = 16  # something outside ASCII
+_MOJIBAKE = 32  # what ftfy might repair
+_ALL = 63
 
-    Every character that UTF-8 writes in two bytes or more comes out of a wrong decoding as as many characters
-    outside ASCII; only a no-break space among them may have become a plain one (``Ã `` for ``à``).
-    """
-    return _TWO_OUTSIDE_ASCII.search(text) is not None
+
+def _signs(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], max_blank_lines: int
+) -> npt.NDArray[np.uint8]:
+    """The signs of every text: uint8, shape (n,)."""
+    base, end = int(offsets[0]), int(offsets[-1])
+    data = data[base:end]
+    signs = np.zeros(len(offsets) - 1, np.uint8)
+
+    def mark(hits: npt.NDArray[np.bool_], sign: int) -> None:
+        places = np.flatnonzero(hits)
+        if len(places):
+            # A hit across the border of two texts marks the first without need, and does no harm.
+            signs[np.unique(np.searchsorted(offsets, places + base, side="right") - 1)] |= sign
+
+    newline = data == 0x0A
+    mark((data < 0x20) & ~newline & (data != 0x09) | (data == 0x7F), _CONTROL)
+    before = data[:-1]
+    mark(newline[1:] & ((before == 0x20) | (before == 0x09) | (before >= 0x80)), _TRAILING_SPACE)
+    run = newline
+    for _ in range(max_blank_lines + 1):
+        run = run[:-1] & newline[len(newline) - len(run) + 1 :]
+    mark(run, _BLANK_LINES)
+    outside = data >= 0x80
+    if outside.any():
+        mark(outside, _OUTSIDE)
+        _mark_outside(data, mark)
+    filled = offsets[1:] > offsets[:-1]
+    ends = data[offsets[:-1][filled] - base], data[offsets[1:][filled] - base - 1]
+    edge = np.isin(ends, (0x09, 0x0A, 0x20)) | (np.stack(ends) >= 0x80)
+    signs[np.flatnonzero(filled)[edge.any(axis=0)]] |= _EDGE
+    return signs
 
 
-_TWO_OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f][^\x00-\x7f]|[\x80-\x9f]|[ÂÃâ]\x20|\ufffd")
+def _mark_outside(data: npt.NDArray[np.uint8], mark: Callable[[npt.NDArray[np.bool_], int], None]) -> None:
+    """Signs that only UTF-8 sequences of several bytes can give."""
+    first, second = data[:-1], data[1:]
+    # U+0080 to U+009F, which are also what ftfy takes for Windows' punctuation.
+    c1 = (first == 0xC2) & (second < 0xA0)
+    mark(c1, _CONTROL | _MOJIBAKE)
+    # Every character that UTF-8 writes in several bytes comes out of a wrong decoding as several characters
+    # outside ASCII, so two of them must touch; only a no-break space among them may have become a plain one
+    # (U+00C2 or U+00C3 before a space), and a lost byte U+FFFD.
+    mark((first >= 0x80) & (first < 0xC0) & (second >= 0xC0), _MOJIBAKE)
+    first, second, third = data[:-2], data[1:-1], data[2:]
+    mark((first == 0xC3) & ((second == 0x82) | (second == 0x83)) & (third == 0x20), _MOJIBAKE)
+    mark((first == 0xC2) & (second == 0xA0) & (third == 0x20), _MOJIBAKE)
+    mark((first == 0xEF) & (second == 0xBB) & (third == 0xBF), _CONTROL)
+    mark((first == 0xEF) & (second == 0xBF) & (third == 0xBD), _MOJIBAKE)
+    mark((first == 0xE2) & (second == 0x80) & ((third == 0xA8) | (third == 0xA9)), _CONTROL)
+
+
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
 # The look behind makes it linear: a run of spaces is entered at its beginning alone.
 _SPACES = r" \t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _TRAILING = re.compile(rf"(?<![{_SPACES}])[{_SPACES}]++\n")
 _LEADING = re.compile(rf"\A(?:[{_SPACES}]*+\n)++")
-_SPACE_BYTES = np.frombuffer(b"\n \t", np.uint8)

@@ -69,7 +69,7 @@ def module_text(source: bytes, name: str) -> str:
         warnings.simplefilter("ignore")  # invalid escapes in other people's strings
         tree = ast.parse(source)
     parts = [f"# {heading}\n\n{text}" for heading, text in _docstrings(tree, name) if text]
-    return "\n\n".join(parts) + "\n" if parts else ""
+    return "\n\n".join(parts)
 
 
 def readme_text(metadata: bytes) -> str:
