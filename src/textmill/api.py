@@ -145,12 +145,19 @@ class Run:
         """Everything that is wrong with the run, a line each: files, conservation, tokens. Empty means well."""
         from textmill.workspace import verify
 
-        findings = verify(self.workspace)
-        if self.workspace.manifest.find("tokens"):
-            from textmill.tokens.verify import verify_run_tokens
+        return verify(self.workspace) + self._verify_tokens()
 
-            findings += verify_run_tokens(self.workspace)
-        return findings
+    def _verify_tokens(self) -> list[str]:
+        final = self.workspace.final_documents()
+        if final is None or self.workspace.manifest.find("tokens") is None:
+            return []
+        from textmill.tokenizer.load import load_encoder
+        from textmill.tokens.verify import verify_tokens
+
+        documents = [self.workspace.local(file.path) for file in final.files("documents")]
+        encoder = load_encoder(self.workspace.local("tokenizer"))
+        folder = self.workspace.local("tokens")
+        return [str(finding) for finding in verify_tokens(folder, documents=documents, encoder=encoder)]
 
     def report(self) -> str:
         """Write the report card; returns its path in the run folder."""

@@ -59,6 +59,7 @@ class EvaluateSection(Stage):
 
     name: ClassVar[str] = "evaluate"
     needs: ClassVar[tuple[str, ...]] = ("train", "tokens", "tokenizer")
+    folders: ClassVar[tuple[str, ...]] = ("evaluation",)
 
     perplexity: PerplexitySettings | None = Field(
         default=PerplexitySettings(), description="Held-out loss and bits per byte; null leaves it out."

@@ -36,6 +36,7 @@ class TrainSection(Stage):
     name: ClassVar[str] = "train"
     shorthand: ClassVar[str | None] = "preset"
     needs: ClassVar[tuple[str, ...]] = ("tokens", "tokenizer")
+    folders: ClassVar[tuple[str, ...]] = ("checkpoints", "model")
 
     preset: Literal["tiny", "125m", "350m", "1b", "8b"] | None = Field(
         default=None, description="Named shape of the model; tiny if neither preset nor shape is given."

@@ -46,6 +46,9 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         say=context.say,
     )
     numbers = training_numbers(trained, settings, samples)
+    # With these, the samples of any step can be named again (textmill trace --step).
+    numbers["seed"] = context.seed if settings.seed is None else settings.seed
+    numbers["samples"] = len(samples)
     outputs = [*context.published("checkpoints"), *_publish_model(context, trained, settings, numbers, data)]
     return StageResult(outputs, numbers)
 
