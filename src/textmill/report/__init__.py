@@ -8,11 +8,14 @@
 >>> from textmill.report import FunnelRow, ReportData, render
 >>> row = FunnelRow("gopher_quality", 100, kept=80, dropped=19, failed=1, characters_in=9000, characters_kept=8000)
 >>> page = render(ReportData("notes", funnel=(row,)))
->>> "Of 100 documents read, 80 were kept (80%)" in page
+>>> "Of 100 documents read, 80 were kept (80.0%)" in page
 True
+
+For a run there is ``write_report(Workspace.open("runs/notes"))``.
 """
 
+from textmill.report.collect import collect, write_report
 from textmill.report.model import FunnelRow, ReportData
 from textmill.report.render import render
 
-__all__ = ["FunnelRow", "ReportData", "render"]
+__all__ = ["FunnelRow", "ReportData", "collect", "render", "write_report"]

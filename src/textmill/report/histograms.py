@@ -7,7 +7,6 @@ choose an axis; the second counts it over the bins that are drawn. Both count ev
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,7 +91,7 @@ def score_histograms(
 
 @dataclass(frozen=True)
 class _Range:
-    """What the first scan found: ``fine`` are counts over :data:`_FINE` and, last, beyond it."""
+    """What the first scan found; ``fine`` are counts up to each border of :data:`_FINE` and, last, above it."""
 
     smallest: float | None
     largest: float | None
@@ -130,7 +129,7 @@ def _ranges(connection: duckdb.DuckDBPyConnection, relation: str, columns: Seque
     found = []
     for position in range(len(columns)):
         finite, smallest, largest, whole_numbers, fine = row[1 + 5 * position : 6 + 5 * position]
-        counts = _counts(fine, len(_FINE), edges=_FINE)
+        counts = _counts(fine, len(_FINE) + 1)
         missing = row[0] - finite
         if smallest is None:
             found.append(_Range(None, None, missing, False, counts))
@@ -203,24 +202,13 @@ def _reach(low: float, high: float, thresholds: Sequence[float], most: float) ->
     return wide_low, wide_high
 
 
-def _counts(found: Mapping[float, int] | None, bins: int, edges: Sequence[float] = ()) -> tuple[int, ...]:
-    """Counts per bin from DuckDB's map of upper borders to counts; with ``edges``, also what lies beyond."""
-    if not found:
-        return (0,) * (bins + bool(edges))
-    if not edges:
-        # Every value was cut to the range, so that the borders come back in their order, all of them.
-        ordered = [count for _, count in sorted(found.items())]
-        return tuple(ordered[:bins])
-    counts = [0] * (bins + 1)
-    for border, count in found.items():
-        counts[min(bisect_right(edges, border * (1 - 1e-12)) if border > 0 else _place(edges, border), bins)] += (
-            count
-        )
-    return tuple(counts)
+def _counts(found: Mapping[float, int] | None, bins: int) -> tuple[int, ...]:
+    """Counts per bin from DuckDB's map of upper borders to counts.
 
-
-def _place(edges: Sequence[float], border: float) -> int:
-    return bisect_right(edges, border) - 1 if math.isfinite(border) else len(edges)
+    The map holds every border, and infinity when something lies above the last; it is NULL without rows.
+    """
+    ordered = [count for _, count in sorted((found or {}).items())]
+    return tuple(ordered + [0] * (bins - len(ordered)))
 
 
 def _clamped(column: str, borders: Sequence[float]) -> str:

@@ -104,7 +104,9 @@ _UNSEEN = re.compile(
 )
 # Noncharacters end every plane: U+FFFE, U+FFFF, U+1FFFE … (Unicode 23.7).
 _NONCHARACTER = re.compile(
-    "[\ufdd0-\ufdef" + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)) + "]"
+    "[\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
 )
 
 

@@ -87,7 +87,11 @@ def _headline(data: ReportData) -> list[tuple[str, str, str]]:
         read, kept = data.documents_read, data.documents_kept
         share = numerals.percent(kept, read)
         cards.append(
-            ("Documents kept", numerals.short(kept), f"{numerals.whole(kept)} of {numerals.whole(read)}, {share}")
+            (
+                "Documents kept",
+                numerals.short(kept),
+                f"{numerals.whole(kept)} of {numerals.whole(read)}, {share}",
+            )
         )
         read, kept = data.characters_read, data.characters_kept
         share = numerals.percent(kept, read)
@@ -95,7 +99,9 @@ def _headline(data: ReportData) -> list[tuple[str, str, str]]:
     if data.tokens:
         cards.append(("Tokens", numerals.short(data.tokens.total), _per_token(data.tokens)))
     if data.evaluation and data.evaluation.bits_per_byte is not None:
-        cards.append(("Bits per byte", f"{data.evaluation.bits_per_byte:.3f}", _compared(data.evaluation)))
+        cards.append(
+            ("Bits per byte", numerals.number(data.evaluation.bits_per_byte), _compared(data.evaluation))
+        )
     return cards
 
 
@@ -110,7 +116,9 @@ def _compared(evaluation: Evaluation) -> str:
     if below is None or not math.isfinite(below):
         return "on held-out documents"
     direction = "below" if below >= 0 else "above"
-    return f"{abs(below):.1%} {direction} a unigram model ({evaluation.unigram_bits_per_byte:.3f})"
+    return (
+        f"{abs(below):.1%} {direction} a unigram model ({numerals.number(evaluation.unigram_bits_per_byte)})"
+    )
 
 
 def _unigram_loss(evaluation: Evaluation | None) -> float | None:
@@ -129,7 +137,9 @@ def _by_step(histograms: Iterable[Histogram]) -> list[tuple[str, list[Histogram]
 
 def _width(part: float, largest: float) -> str:
     """Length of a bar as a style: per cent of the longest, to a hundredth."""
-    return f"width:{100 * part / largest if largest else 0:.2f}%"
+    if not largest or not math.isfinite(part / largest):
+        return "width:0"
+    return f"width:{100 * part / largest:.2f}%"
 
 
 def _requirement(reason: Reason, value: float | None, threshold: float | None) -> str:

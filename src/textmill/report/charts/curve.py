@@ -85,9 +85,7 @@ def _axes(
     return parts
 
 
-def _end_labels(
-    ends: Sequence[tuple[float, str, str]], x: float, top: float, bottom: float
-) -> list[Markup]:
+def _end_labels(ends: Sequence[tuple[float, str, str]], x: float, top: float, bottom: float) -> list[Markup]:
     """Names of the lines at their right ends, moved apart where they would overlap."""
     apart = 15.0
     placed: list[tuple[float, str, str]] = []

@@ -167,7 +167,7 @@ def _last(flows: Sequence[_Flow], unit: float, place: _Place) -> list[Markup]:
             height=_BAR + 3,
             class_="node",
         ),
-        text(place.stream, top + 25, f"{share} kept", "name strong"),
+        text(place.stream, top + 25, f"{share} kept" if flows[0].arriving else "nothing read", "name strong"),
     ]
     if place.names:
         parts.append(text(place.left, top + 8, "kept", "name strong"))
@@ -179,9 +179,7 @@ def _last(flows: Sequence[_Flow], unit: float, place: _Place) -> list[Markup]:
 
 
 def _documents(rows: Sequence[FunnelRow]) -> list[_Flow]:
-    return [
-        _Flow(row.step, "documents", row.documents_in, row.kept, row.dropped, row.failed) for row in rows
-    ]
+    return [_Flow(row.step, "documents", row.documents_in, row.kept, row.dropped, row.failed) for row in rows]
 
 
 def _characters(rows: Sequence[FunnelRow]) -> list[_Flow]:

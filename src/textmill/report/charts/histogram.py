@@ -116,7 +116,7 @@ def _thresholds(data: Histogram, frame: _Frame, across: Scale) -> list[Markup]:
     if data.minimum is not None and data.maximum is not None:
         both_near = abs(across(_clamp(data, data.maximum)) - across(_clamp(data, data.minimum))) < 90
     for name, value in (("min", data.minimum), ("max", data.maximum)):
-        if value is None:
+        if value is None or not math.isfinite(value):
             continue
         label = f"{name} {number(value)}"
         lifted = frame.top - 8
