@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +37,22 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     return compiled
+
+
+@intrinsic
+def borrowed(_context: Any, array: Any) -> Any:
+    """The same array without its owner, for the arguments of a kernel: the caller keeps them alive.
+
+    Numba counts an array up and down, atomically, around every call it is passed to; in a loop over words that
+    costs more than the work. What nobody owns is not counted. Never use it on an array made inside a kernel.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])  # type: ignore[no-untyped-call]
+        view.meminfo = context.get_constant_null(types.MemInfoPointer(array.dtype))  # type: ignore[no-untyped-call]
+        return view._getvalue()
+
+    return array(array), generate
 
 
 def choose_cache_directory(

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.text.classes import class_table, skip_white_space, trim_white_space
-from textmill.text.compilation import kernel
+from textmill.text.compilation import borrowed, kernel
 from textmill.text.hashing import xxhash64
 from textmill.text.inputs import checked
 
@@ -89,6 +89,7 @@ def _split(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer], paragr
 @kernel
 def _find_lines(data, offsets, index, blocks, starts, ends):
     """Count the lines of every document; write their borders if the arrays have room for them."""
+    data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
     document_offsets = np.zeros(offsets.size, np.int64)
     count = 0
     for document in range(offsets.size - 1):
@@ -107,6 +108,7 @@ def _find_lines(data, offsets, index, blocks, starts, ends):
 @kernel
 def _find_paragraphs(data, offsets, index, blocks, starts, ends):
     """Count the paragraphs of every document; write their borders if the arrays have room for them."""
+    data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
     document_offsets = np.zeros(offsets.size, np.int64)
     count = 0
     for document in range(offsets.size - 1):
@@ -146,6 +148,7 @@ def _end_of_line(data, at, stop):
 @kernel
 def _describe(data, starts, ends, index, blocks):
     """Stripped borders, code points, flags and hashes of spans."""
+    data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
     text_starts = np.empty(starts.size, np.int32)
     text_ends = np.empty(starts.size, np.int32)
     characters = np.empty(starts.size, np.int32)

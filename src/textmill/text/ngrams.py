@@ -10,7 +10,7 @@ one 64-bit key, so numbers are exact without comparing text; only single words a
 compared byte by byte. An n-gram can occur twice only if both its (n - 1)-grams do, so each level looks only
 at places where the level below repeats: on ordinary text almost nothing is left from five words on.
 
-Memory while running: 64 bytes per word of the longest document and 16 bytes per line of it.
+Memory while running: at most 68 bytes per word of the longest document and 16 bytes per line of it.
 """
 
 # Kernels have no annotations: Numba infers their types.
@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from textmill.text.compilation import kernel
-from textmill.text.hashing import same_bytes, xxhash64
+from textmill.text.compilation import borrowed, kernel
+from textmill.text.hashing import hash_word, same_bytes
 from textmill.text.inputs import checked
 from textmill.text.lines import BLANK, Lines, count_characters
 from textmill.text.words import SYMBOL, Words
@@ -116,6 +116,7 @@ def _characters(data, offsets):
 @kernel
 def _duplicates(data, starts, ends, characters, flags, hashes, document_offsets, text, table):
     """Fractions of lines (or paragraphs) that repeat an earlier one of the document; same of characters."""
+    data = borrowed(data)
     longest = 0
     for document in range(text.size):
         longest = max(longest, document_offsets[document + 1] - document_offsets[document])
@@ -163,6 +164,7 @@ def _slots_for(entries):
 
 @kernel
 def _repeated_ngrams(data, starts, ends, kinds, characters, document_offsets, text, table):
+    data, starts, ends, characters = borrowed(data), borrowed(starts), borrowed(ends), borrowed(characters)
     longest = 0
     for document in range(text.size):
         longest = max(longest, document_offsets[document + 1] - document_offsets[document])
@@ -222,7 +224,7 @@ def _number_words(data, starts, ends, keys, slots, numbers, counts, firsts):
     distinct = 0
     for word in range(starts.size):
         start, size = np.int64(starts[word]), np.int64(ends[word]) - starts[word]
-        key = xxhash64(data, start, start + size, np.uint64(0))
+        key = hash_word(data, start, size)
         slot = np.int64(key & np.uint64(mask))
         while True:
             number = slots[slot]

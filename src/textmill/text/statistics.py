@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.text.classes import CATEGORY_SHIFT, UNSPACED, WHITE_SPACE, class_table, classify
-from textmill.text.compilation import kernel
-from textmill.text.hashing import xxhash64
+from textmill.text.compilation import borrowed, kernel
+from textmill.text.hashing import hash_word
 from textmill.text.inputs import checked
 from textmill.text.lines import BULLET, ELLIPSIS, Lines
 from textmill.text.words import LETTER, SYMBOL, Words
@@ -121,13 +121,15 @@ ALPHABETIC_WORDS, STOP_WORDS, CHARACTERS, LETTERS, WHITE_SPACES, UNSPACED_CHARAC
 @lru_cache(maxsize=64)
 def _stop_word_table(
     stop_words: tuple[str, ...],
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-    """Stop words in one buffer, their borders, a hash table of their positions, and which lengths occur."""
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    """Stop words in one buffer, their borders, a hash table of positions; by first byte, a bit per length."""
     encoded = [word.encode() for word in stop_words]
     data = np.frombuffer(b"".join(encoded), np.uint8).copy()
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-    lengths = np.zeros(64, np.bool_)
-    lengths[[min(len(word), 63) for word in encoded]] = True
+    lengths = np.zeros(256, np.uint64)
+    for word in encoded:
+        if word:
+            lengths[word[0]] |= np.uint64(1) << np.uint64(min(len(word), 63))
     return data, offsets, _fill_stop_slots(data, offsets), lengths
 
 
@@ -138,7 +140,9 @@ def _fill_stop_slots(data, offsets):
         size *= 2
     slots = np.full(size, -1, np.int32)
     for word in range(offsets.size - 1):
-        slot = np.int64(xxhash64(data, offsets[word], offsets[word + 1], np.uint64(0)) & np.uint64(size - 1))
+        slot = np.int64(
+            hash_word(data, offsets[word], offsets[word + 1] - offsets[word]) & np.uint64(size - 1)
+        )
         while slots[slot] >= 0:
             slot = (slot + 1) & (size - 1)
         slots[slot] = word
@@ -149,7 +153,7 @@ def _fill_stop_slots(data, offsets):
 def _find_stop_word(data, start, end, stop_data, stop_offsets, stop_slots):
     """Position in the list of stop words of data[start:end], or -1."""
     mask = stop_slots.size - 1
-    slot = np.int64(xxhash64(data, start, end, np.uint64(0)) & np.uint64(mask))
+    slot = np.int64(hash_word(data, start, end - start) & np.uint64(mask))
     while stop_slots[slot] >= 0:
         word = stop_slots[slot]
         at = stop_offsets[word]
@@ -179,6 +183,12 @@ def _count_tokens(
     stop_lengths,
     table,
 ):
+    data, stop_data, stop_offsets, stop_slots = (
+        borrowed(data),
+        borrowed(stop_data),
+        borrowed(stop_offsets),
+        borrowed(stop_slots),
+    )
     met = np.full(stop_offsets.size, -1, np.int64)  # the document in which each stop word was met last
     for document in range(document_offsets.size - 1):
         words = 0
@@ -193,7 +203,7 @@ def _count_tokens(
                 alphabetic += kind == LETTER
                 length += characters[token]
             start, end = np.int64(starts[token]), np.int64(ends[token])
-            if stop_lengths[min(end - start, 63)]:
+            if (stop_lengths[data[start]] >> np.uint64(min(end - start, 63))) & np.uint64(1):
                 word = _find_stop_word(data, start, end, stop_data, stop_offsets, stop_slots)
                 if word >= 0 and met[word] != document:
                     met[word] = document
@@ -209,6 +219,7 @@ def _count_tokens(
 
 @kernel
 def _count_characters(data, offsets, index, blocks, table):
+    data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
     for document in range(offsets.size - 1):
         at, end = offsets[document], offsets[document + 1]
         characters = 0

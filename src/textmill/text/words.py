@@ -5,8 +5,8 @@
 A segment made of White_Space alone is no token; every other segment is. Scripts written without spaces (Han,
 Thai ...) give one token per character, as the default rules have it.
 
-Memory: 13 bytes per token, and while running twice that plus 13 bytes of address space per byte of the
-longest document (the pages are touched only if every byte becomes a token).
+Memory: 13 bytes per token, at most three times that while running, plus 13 bytes of address space per byte of
+the longest document (of which only pages that hold tokens are ever touched).
 """
 
 # Kernels have no annotations: Numba infers their types.
@@ -15,6 +15,7 @@ longest document (the pages are touched only if every byte becomes a token).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,11 @@ from textmill.text.classes import (
     EXTENDED_PICTOGRAPHIC,
     WHITE_SPACE,
     WORD_BREAK_MASK,
+    class_of,
     class_table,
     classify,
 )
-from textmill.text.compilation import kernel
+from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
 
 SYMBOL, NUMBER, LETTER = 0, 1, 2
@@ -65,7 +67,7 @@ def segment_words(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer])
     """
     data, offsets = checked(data, offsets)
     index, blocks = class_table()
-    starts, ends, kinds, characters, document_offsets = _segment(data, offsets, index, blocks)
+    starts, ends, kinds, characters, document_offsets = _segment(data, offsets, index, blocks, _byte_roles())
     total = int(document_offsets[-1])
     return Words(
         starts[:total].copy(),
@@ -83,10 +85,32 @@ MID_LETTER, MID_NUM, MID_NUM_LET, SINGLE_QUOTE, DOUBLE_QUOTE = 9, 10, 11, 12, 13
 CR, LF, NEWLINE, WSEG_SPACE, REGIONAL_INDICATOR = 14, 15, 16, 17, 18
 NOTHING = -1
 
+# What a byte may be to a token. A word character has LETTER or NUMBER added; the rest stand alone.
+WORD_CHARACTER, MIDDLE, SPACE, CONTROL_SPACE, OTHER, BEYOND_ASCII, END_OF_TEXT = 4, 8, 16, 24, 32, 64, 0
+
+
+@lru_cache(maxsize=1)
+def _byte_roles() -> npt.NDArray[np.uint8]:
+    """uint8[256]: the role of every byte, from the classes of ASCII."""
+    roles = np.full(256, BEYOND_ASCII, np.uint8)
+    for byte in range(128):
+        value = class_of(byte)
+        word_break = value & WORD_BREAK_MASK
+        if word_break in (ALETTER, NUMERIC, EXTEND_NUM_LET):
+            roles[byte] = WORD_CHARACTER | {ALETTER: LETTER, NUMERIC: NUMBER}.get(word_break, SYMBOL)
+        elif MID_LETTER <= word_break <= SINGLE_QUOTE:
+            roles[byte] = MIDDLE
+        elif word_break == WSEG_SPACE:
+            roles[byte] = SPACE
+        else:
+            roles[byte] = CONTROL_SPACE if value & WHITE_SPACE else OTHER
+    return roles
+
 
 @kernel
-def _segment(data, offsets, index, blocks):
+def _segment(data, offsets, index, blocks, byte_roles):
     """All tokens of all documents; arrays grow at the border of a document, to its worst case."""
+    data, index, blocks, byte_roles = borrowed(data), borrowed(index), borrowed(blocks), borrowed(byte_roles)
     documents = offsets.size - 1
     capacity = (offsets[documents] - offsets[0]) // 4 + 64
     starts = np.empty(capacity, np.int32)
@@ -103,7 +127,9 @@ def _segment(data, offsets, index, blocks):
             ends = _grown(ends, count, capacity)
             kinds = _grown(kinds, count, capacity)
             characters = _grown(characters, count, capacity)
-        count = _segment_document(data, begin, end, index, blocks, starts, ends, kinds, characters, count)
+        count = _segment_document(
+            data, begin, end, index, blocks, byte_roles, starts, ends, kinds, characters, count
+        )
         document_offsets[document + 1] = count
     return starts, ends, kinds, characters, document_offsets
 
@@ -116,26 +142,43 @@ def _grown(array, used, capacity):
 
 
 @kernel
-def _segment_document(data, begin, end, index, blocks, starts, ends, kinds, characters, count):
-    """Tokens of data[begin:end], written from place `count` on; returns the place after the last."""
+def _segment_document(data, begin, end, index, blocks, byte_roles, starts, ends, kinds, characters, count):
+    """Tokens of data[begin:end], written from place `count` on; returns the place after the last.
+
+    What ASCII alone decides is decided here; wherever another character has a say, `_segment_end` does it.
+    """
     at = begin
     while at < end:
-        value = np.int64(blocks[data[at]]) if data[at] < 128 else NOTHING
+        role = byte_roles[data[at]]
         after = NOTHING
-        kind = SYMBOL
         length = 0
-        if value >= 0:
-            word_break = value & WORD_BREAK_MASK
-            if word_break in (ALETTER, NUMERIC, EXTEND_NUM_LET):
-                after, kind = _ascii_word(data, at, end, blocks)
-                length = after - at
-            elif word_break == WSEG_SPACE:
-                after = _after_spaces(data, at, end, index, blocks)
-            elif at + 1 >= end or data[at + 1] < 128:
-                # No rule joins ASCII punctuation to an ASCII character that follows; CR LF is joined, but it is
-                # no token.
-                after = at + 1
-                length = 0 if value & WHITE_SPACE else 1
+        if role & WORD_CHARACTER:
+            stop = at + 1
+            next_role = END_OF_TEXT
+            while stop < end:
+                next_role = byte_roles[data[stop]]
+                if next_role & WORD_CHARACTER == 0:
+                    break
+                role |= next_role
+                stop += 1
+                next_role = END_OF_TEXT
+            if next_role == MIDDLE and stop + 1 < end:
+                # WB6, WB11: an apostrophe, a stop or a comma may join what stands on its two sides.
+                next_role = byte_roles[data[stop + 1]] & (WORD_CHARACTER | BEYOND_ASCII)
+            if next_role & (WORD_CHARACTER | BEYOND_ASCII) == 0:
+                after = stop
+                length = stop - at
+        elif role == SPACE:
+            after = at + 1
+            while after < end and data[after] == 32:
+                after += 1
+            if after < end and data[after] >= 128 and _belongs_to_space(data, after, end, index, blocks):
+                after = NOTHING
+        elif role != BEYOND_ASCII and (at + 1 >= end or data[at + 1] < 128):
+            # No rule joins ASCII punctuation to an ASCII character that follows; CR LF is joined, but no token.
+            after = at + 1
+            length = 0 if role == CONTROL_SPACE else 1
+        kind = LETTER if role & LETTER else role & NUMBER
         if after == NOTHING:
             after, kind, length = _segment_end(data, at, end, index, blocks)
         if length > 0:
@@ -149,52 +192,11 @@ def _segment_document(data, begin, end, index, blocks, starts, ends, kinds, char
 
 
 @kernel
-def _ascii_word(data, at, end, blocks):
-    """End and kind of the word that begins with an ASCII letter, digit or underscore at byte `at`.
-
-    Returns NOTHING for the end if a character beyond ASCII has a say: the general rules decide then.
-    """
-    kind = SYMBOL
-    last = NOTHING
-    while at < end:
-        byte = data[at]
-        if byte >= 128:
-            return NOTHING, kind
-        here = np.int64(blocks[byte]) & WORD_BREAK_MASK
-        if here == ALETTER:
-            kind = LETTER
-        elif here == NUMERIC:
-            kind = max(kind, NUMBER)
-        elif here != EXTEND_NUM_LET:
-            if here < MID_LETTER or here > SINGLE_QUOTE:
-                break
-            if at + 1 >= end:
-                break
-            if data[at + 1] >= 128:
-                return NOTHING, kind
-            following = np.int64(blocks[data[at + 1]]) & WORD_BREAK_MASK
-            # WB6 and WB7; WB11 and WB12. ASCII has no other MidNum than comma and semicolon.
-            joined = (last == ALETTER and following == ALETTER and here != MID_NUM) or (
-                last == NUMERIC and following == NUMERIC and here != MID_LETTER
-            )
-            if not joined:
-                break
-        last = here
-        at += 1
-    return at, kind
-
-
-@kernel
-def _after_spaces(data, at, end, index, blocks):
-    """End of the ASCII spaces at byte `at`, or NOTHING if what follows may belong to their segment."""
-    while at < end and data[at] == 32:
-        at += 1
-    if at < end and data[at] >= 128:
-        value, _ = classify(data, at, end, index, blocks)
-        here = value & WORD_BREAK_MASK
-        if here in (EXTEND, FORMAT, ZWJ, WSEG_SPACE):
-            return NOTHING
-    return at
+def _belongs_to_space(data, at, end, index, blocks):
+    """Whether the character at byte `at` lies in the segment of a space before it (WB3d, WB4)."""
+    value, _ = classify(data, at, end, index, blocks)
+    here = value & WORD_BREAK_MASK
+    return here == WSEG_SPACE or EXTEND <= here <= ZWJ
 
 
 @kernel
