@@ -196,7 +196,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(parts, indent=2, ensure_ascii=False))
         return 0
-    columns = {"sample": "right", "tokens": "right", "document": "left", "source": "left", "place": "left"}
+    columns = {"sample": "right", "tokens of": "right", "document": "left", "source": "left", "place": "left"}
     rows = [
         [
             str(part["sample"]),

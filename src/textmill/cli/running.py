@@ -137,7 +137,8 @@ def _print_summary(state: dict[str, Any], report: str) -> None:
         text = f"{score['bits_per_byte']:.3f} bits per byte on held-out text"
         if score.get("unigram_bits_per_byte"):
             gain = 1 - score["bits_per_byte"] / score["unigram_bits_per_byte"]
-            text += f"; unigram {score['unigram_bits_per_byte']:.3f}, that is {gain:.0%} below"
+            text += f"; {abs(gain):.1%} {'below' if gain >= 0 else 'ABOVE'} a unigram model"
+            text += f" ({score['unigram_bits_per_byte']:.3f})"
         rows.append(("score", text))
     rows.append(("report", report))
     print()

@@ -1,0 +1,166 @@
+"""The recipe that ``init`` writes: it loads, it fits the folder, it overwrites nothing."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+
+from textmill.errors import UserError
+from textmill.recipe import load_recipe
+from textmill.recipe.starter import write_starter
+from textmill.recipe.survey import survey_folder
+
+ENGLISH = (
+    "The mill turns with the river, and the miller has to watch the stones all day long. When the water is "
+    "low he waits; when it is high he opens the gate, and the wheel begins to move again, slowly at first. "
+)
+FRENCH = (
+    "Le moulin tourne avec la rivière, et le meunier surveille les meules toute la journée. Quand l'eau est "
+    "basse il attend; quand elle est haute il ouvre la vanne, et la roue se remet en marche lentement. "
+)
+
+
+def starter(folder: Path, out: Path):
+    write_starter(folder, out)
+    return load_recipe(out), out.read_text()
+
+
+def test_a_folder_of_text_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "my texts"
+    folder.mkdir()
+    for i in range(80):
+        (folder / f"{i}.txt").write_text(ENGLISH * 3)
+    (folder / "photo.png").write_bytes(b"\x89PNG")
+    (folder / ".hidden.txt").write_text("not looked at")
+    monkeypatch.chdir(tmp_path)
+    assert write_starter(Path("my texts")) == Path("my-texts.yaml")
+    recipe = load_recipe("my-texts.yaml")
+    text = Path("my-texts.yaml").read_text()
+    assert recipe.name == "my-texts"
+    assert "files: 80 (80 text)" in text
+    assert "left alone: 1" in text
+    assert 'paths: "my texts"' in text, "relative to the recipe, so that both can be moved"
+    assert "keep: [en]" in text
+    assert recipe.sources[0].unit == "file"  # type: ignore[attr-defined]
+    assert list(recipe.stages) == ["tokenizer", "tokens", "train", "evaluate"]
+
+
+def compressed(path: Path, data: bytes) -> None:
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}.get(path.suffix)
+    if path.suffix == ".zst":
+        import zstandard
+
+        pack = zstandard.compress
+    path.write_bytes(pack(data) if pack else data)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".xz", ".zst"])
+def test_json_lines_with_a_field_of_their_own(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    records = [{"id": str(i), "title": "short", "body": FRENCH} for i in range(300)]
+    data = "".join(json.dumps(record) + "\n" for record in records).encode()
+    compressed(folder / f"a.jsonl{ending}", data)
+    recipe, text = starter(folder, tmp_path / "r.yaml")
+    assert recipe.sources[0].text_field == "body"  # type: ignore[attr-defined]
+    assert "fr 100%" in text
+    assert "min_stop_words: null" in text, "the paper's stop words are English"
+
+
+def test_a_usual_field_is_not_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps({"text": "x", "url": "http://example.org/" + "y" * 200}) + "\n"
+    )
+    recipe, text = starter(tmp_path, tmp_path / "r.yaml")
+    assert "text_field" not in text
+    assert recipe.sources[0].text_field is None  # type: ignore[attr-defined]
+
+
+def test_parquet_and_a_json_array(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "data"
+    folder.mkdir()
+    pq.write_table(pa.table({"id": [1, 2], "page": [ENGLISH, ENGLISH]}), folder / "a.parquet")
+    (folder / "b.json").write_text(json.dumps([{"page": ENGLISH}] * 3))
+    survey = survey_folder(folder)
+    assert survey.formats == {"json": 1, "parquet": 1}
+    assert survey.text_field == "page"
+    assert len(survey.sample) == 5
+    assert starter(folder, tmp_path / "r.yaml")[0].sources[0].text_field == "page"  # type: ignore[attr-defined]
+
+
+def test_one_large_file_is_cut_at_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_bytes(b"A short verse of eight words, no more.\r\n\r\n" * 400)
+    recipe, text = starter(tmp_path / "book.txt", tmp_path / "r.yaml")
+    assert recipe.name == "book"
+    assert recipe.sources[0].unit == "paragraph"  # type: ignore[attr-defined]
+    assert "8 words or fewer" in text
+    assert [step.name for step in recipe.curate] == ["normalize", "language", "gopher_quality", "exact_dedup"]
+
+
+def test_one_text_per_long_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text((ENGLISH * 3 + "\n") * 60)
+    assert survey_folder(tmp_path).unit == "line"
+
+
+def test_numbers_follow_the_amount_of_text(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.mkdir()
+    large.mkdir()
+    (small / "a.txt").write_text(ENGLISH)
+    with (large / "a.txt").open("w") as stream:
+        stream.truncate(80_000_000)  # a sparse file: size without disk
+    assert starter(small, tmp_path / "s.yaml")[0].tokenizer.train.vocab_size == 512  # type: ignore[union-attr]
+    assert starter(large, tmp_path / "l.yaml")[0].tokenizer.train.vocab_size == 8192  # type: ignore[union-attr]
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(ENGLISH)
+    target = tmp_path / "r.yaml"
+    target.write_text("mine\n")
+    with pytest.raises(UserError, match="not overwritten"):
+        write_starter(tmp_path, target)
+    assert target.read_text() == "mine\n"
+
+
+def test_an_unwritable_place(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(ENGLISH)
+    with pytest.raises(UserError, match="cannot be written"):
+        write_starter(tmp_path, tmp_path / "nowhere" / "r.yaml")
+
+
+@pytest.mark.parametrize("names", [[], ["a.png", "b.docx"]])
+def test_nothing_to_read(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="no text") as caught:
+        write_starter(tmp_path, tmp_path / "r.yaml")
+    assert "empty folder" in str(caught.value) if not names else ".docx 1" in str(caught.value)
+    assert not (tmp_path / "r.yaml").exists()
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder"):
+        write_starter(tmp_path / "nowhere")
+
+
+def test_broken_files_are_left_to_the_run(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(b"\x1f\x8b\x08broken")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 no")
+    (tmp_path / "c.jsonl").write_text("{not json\n")
+    assert load_recipe(write_starter(tmp_path, tmp_path / "r.yaml")).sources
+
+
+def test_odd_names_cannot_break_the_recipe(tmp_path: Path) -> None:
+    folder = tmp_path / 'we"ird: {#} näme\n'
+    folder.mkdir()
+    (folder / "a.txt").write_text(ENGLISH)
+    recipe, _ = starter(folder, tmp_path / "r.yaml")
+    assert str(recipe.sources[0].paths).endswith('we"ird: {#} näme\n')  # type: ignore[attr-defined]
