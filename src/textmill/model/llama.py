@@ -122,7 +122,7 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KeyValueCache | None, index: int) -> Tensor:
-        """The stream after this block, shape (batch, length, hidden_size); ``index`` is the block's place in the cache."""
+        """The stream after this block, shape (batch, length, hidden_size); ``index`` is its place in the cache."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache, index)
         output: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return output

@@ -29,7 +29,7 @@ def samples_of_step(seed: int, step: int, batch_size: int, samples: int) -> npt.
         Shape (batch_size,). Position p = step * batch_size + k is place ``p % samples`` of epoch ``p // samples``.
 
     >>> [samples_of_step(0, step, 2, 5).tolist() for step in range(3)]
-    [[2, 0], [3, 1], [4, 3]]
+    [[0, 4], [1, 2], [3, 1]]
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size, dtype=np.int64)
     epochs = positions // samples
