@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email import message_from_bytes
+from email import message_from_string
 from email.policy import compat32
 from pathlib import Path
 
@@ -74,14 +74,12 @@ def module_text(source: bytes, name: str) -> str:
 
 def readme_text(metadata: bytes) -> str:
     """The body of a core metadata file, which is the project's README (PEP 566); else its old header."""
-    message = message_from_bytes(metadata, policy=compat32)
-    body = message.get_payload()
-    text = body if isinstance(body, str) else ""
+    head, _, body = metadata.replace(b"\r\n", b"\n").partition(b"\n\n")
+    text = body.decode()
     if not text.strip():
         # Before metadata 2.1 it was a folded header.
-        text = str(message.get("Description") or "").replace("\n       |", "\n").replace("\n        ", "\n")
-    # The parser keeps bytes outside ASCII as surrogates; they are UTF-8.
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8")
+        text = message_from_string(head.decode() + "\n", policy=compat32).get("Description") or ""
+        text = text.replace("\n       |", "\n").replace("\n        ", "\n")
     return "" if text.strip() in ("", "UNKNOWN") else text
 
 
