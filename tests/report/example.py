@@ -237,7 +237,7 @@ def example() -> ReportData:
                 Example(
                     "python_docs",
                     "pip/_vendor/idna/LICENSE",
-                    "BSD 3-Clause License\n\nCopyright (c) 2013-2024, Kim Davies and contributors.\nAll rights reserved.",
+                    "BSD 3-Clause License\n\nCopyright (c) 2013-2024, Kim Davies.\nAll rights reserved.",
                 ),
             ),
         ),

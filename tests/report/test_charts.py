@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from xml.etree import ElementTree as ET
 
@@ -82,7 +83,7 @@ def test_bars_are_as_high_as_their_counts(counts, data):
     outside = [data.draw(st.integers(0, count)) for count in counts]
     edges = tuple(float(position) for position in range(len(counts) + 1))
     svg = str(histogram(Histogram("s", "score", edges, tuple(counts), tuple(outside)), 280, 132))
-    groups = [one for one in ET.fromstring(svg).iter("g")]
+    groups = list(ET.fromstring(svg).iter("g"))
     drawn = [count for count in counts if count]
     assert [int(one.attrib["data-count"]) for one in groups] == drawn
     places = [position for position, count in enumerate(counts) if count]
@@ -142,7 +143,7 @@ def test_labels_at_the_ends_do_not_overlap():
         if "end" in one.attrib["class"].split()
     )
     assert len(heights) == 3
-    assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) >= 14.9
+    assert min(b - a for a, b in itertools.pairwise(heights)) >= 14.9
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-3, 1e9), st.integers(1, 10))

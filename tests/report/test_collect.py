@@ -41,7 +41,8 @@ def _add_stages(workspace: Workspace) -> None:
             },
         },
         "train": {
-            "parameters": 1000, "steps": 3, "tokens": 300, "final_loss": 2.0, "device": "cpu", "tokens_per_second": 7310.0
+            "parameters": 1000, "steps": 3, "tokens": 300, "final_loss": 2.0, "device": "cpu",
+            "tokens_per_second": 7310.0,
         },
         "evaluate": {
             "bits_per_byte": 1.5, "unigram_bits_per_byte": 2.0, "perplexity": 9.0, "tokens": 400, "text_bytes": 910,

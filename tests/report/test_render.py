@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -156,33 +157,35 @@ def hostile_data(text: str) -> ReportData:
     )
 
 
-PLAIN = None
-
-
 NASTY = (
-    "</script>",
-    "<!--",
-    "-->",
-    "]]>",
-    "</style>",
-    '"',
-    "'",
-    "&",
-    "&#x3c;",
-    "<svg/onload=1>",
-    "{{ 7*7 }}",
-    "{% raw %}",
-) + ("\x00", "\x1b", "\r", "\u2028", "\u202e", "\ud800", "\ufffe", "\U0010ffff", "`", "=", "<b")
+    *(
+        "</script>",
+        "<!--",
+        "-->",
+        "]]>",
+        "</style>",
+        '"',
+        "'",
+        "&",
+        "&#x3c;",
+        "<svg/onload=1>",
+        "{% raw %}",
+        "<b",
+    ),
+    *("\x00", "\x1b", "\r", "\u2028", "\u202e", "\ud800", "\ufffe", "\U0010ffff", "`", "=", "{{ 7*7 }}"),
+)
+
+
+@cache
+def plain_structure() -> list[str]:
+    return [tag for tag, _ in Page(render(hostile_data("plain"))).elements]
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.lists(st.sampled_from(NASTY)).map("".join)))
 def test_no_text_changes_the_structure(text):
-    global PLAIN
-    if PLAIN is None:
-        PLAIN = [tag for tag, _ in Page(render(hostile_data("plain"))).elements]
     page = render(hostile_data("." + text))  # an empty text leaves lines out
-    assert [tag for tag, _ in Page(page).elements] == PLAIN
+    assert [tag for tag, _ in Page(page).elements] == plain_structure()
     page.encode()  # no lone surrogates either
 
 

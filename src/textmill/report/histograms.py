@@ -1,15 +1,21 @@
-"""Histograms of the ledger's score columns, counted by DuckDB in two scans with memory that does not grow.
+"""Histograms of the ledger's score columns, counted in two scans with memory that does not grow.
 
 The first scan counts every column over fixed, finely graded bins (eight per doubling), which is enough to
 choose an axis; the second counts it over the bins that are drawn. Both count every row: nothing is sampled.
+
+DuckDB streams the columns and NumPy counts, in about a fifth of the time that DuckDB's own
+``histogram(value, borders)`` took for 2 million rows of 24 scores (8 s against 39 s on two busy cores).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from textmill.report.model import Histogram
 
@@ -17,10 +23,14 @@ if TYPE_CHECKING:
     import duckdb
 
 BINS = 36
+_ROWS = 65_536
 _FINE_POSITIVE = [2.0 ** (step / 8) for step in range(-24 * 8, 48 * 8 + 1)]
-_FINE = [-edge for edge in reversed(_FINE_POSITIVE)] + [0.0] + _FINE_POSITIVE
+_FINE = np.array([-edge for edge in reversed(_FINE_POSITIVE)] + [0.0] + _FINE_POSITIVE)
 # A histogram shows all but the outermost thousandth at either side; those are counted in the end bins.
 _TAIL = 0.001
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -49,93 +59,109 @@ def score_histograms(
         bounds: by column; columns without a rule may be left out.
     """
     columns = list(columns)
-    if not columns:
-        return []
-    ranges = _ranges(connection, relation, columns)
-    edges = [
-        _edges(found, bounds.get(column, Bounds()), bins)
+    ranges = [_Range() for _ in columns]
+    for values in _columns(connection, relation, columns):
+        for one, column in zip(ranges, values, strict=True):
+            one.add(column)
+    bins_of = [
+        _Bins(*_edges(found, bounds.get(column, Bounds()), bins), bounds.get(column, Bounds()))
         for column, found in zip(columns, ranges, strict=True)
     ]
-    selected = []
-    for column, (borders, _) in zip(columns, edges, strict=True):
-        value = _clamped(column, borders)
-        breaks = _breaks(column, bounds.get(column, Bounds()))
-        finite = _finite(column)
-        selected.append(f"histogram({value}, {_list(borders[1:])}) FILTER (WHERE {finite})")
-        selected.append(f"histogram({value}, {_list(borders[1:])}) FILTER (WHERE {finite} AND {breaks})")
-    row = connection.execute(f"SELECT {', '.join(selected)} FROM {relation}").fetchone()
-    assert row is not None
-    drawn = []
-    for position, column in enumerate(columns):
-        borders, log_axis = edges[position]
-        found, bound = ranges[position], bounds.get(column, Bounds())
-        step, _, score = column.partition(".") if "." in column else ("", "", column)
-        drawn.append(
-            Histogram(
-                step=step,
-                score=score,
-                edges=tuple(borders),
-                counts=_counts(row[2 * position], len(borders) - 1),
-                outside=_counts(row[2 * position + 1], len(borders) - 1),
-                smallest=found.smallest,
-                largest=found.largest,
-                missing=found.missing,
-                minimum=bound.minimum,
-                maximum=bound.maximum,
-                dropped=bound.dropped,
-                logarithmic=log_axis,
-            )
-        )
-    return drawn
+    for values in _columns(connection, relation, columns):
+        for drawn, column in zip(bins_of, values, strict=True):
+            drawn.add(column)
+    return [
+        _histogram(column, found, drawn)
+        for column, found, drawn in zip(columns, ranges, bins_of, strict=True)
+    ]
 
 
-@dataclass(frozen=True)
+def _histogram(column: str, found: _Range, drawn: _Bins) -> Histogram:
+    step, dot, score = column.partition(".")
+    return Histogram(
+        step=step if dot else "",
+        score=score if dot else column,
+        edges=tuple(drawn.edges.tolist()),
+        counts=tuple(drawn.counts.tolist()),
+        outside=tuple(drawn.outside.tolist()),
+        smallest=found.smallest,
+        largest=found.largest,
+        missing=found.missing,
+        minimum=drawn.bounds.minimum,
+        maximum=drawn.bounds.maximum,
+        dropped=drawn.bounds.dropped,
+        logarithmic=drawn.logarithmic,
+    )
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]
+) -> Iterator[list[Floats]]:
+    """The columns, some rows at a time, NULL as NaN."""
+    if not columns:
+        return
+    names = ", ".join('"' + name.replace('"', '""') + '"::DOUBLE' for name in columns)
+    for batch in connection.sql(f"SELECT {names} FROM {relation}").to_arrow_reader(_ROWS):
+        yield [np.asarray(column.to_numpy(zero_copy_only=False), np.float64) for column in batch.columns]
+
+
+@dataclass
 class _Range:
-    """What the first scan found; ``fine`` are counts up to each border of :data:`_FINE` and, last, above it."""
+    """What the first scan finds out about a column.
 
-    smallest: float | None
-    largest: float | None
-    missing: int
-    whole_numbers: bool
-    fine: tuple[int, ...]
+    ``fine`` counts values up to each border of :data:`_FINE` and, last, above it.
+    """
+
+    smallest: float | None = None
+    largest: float | None = None
+    missing: int = 0
+    whole_numbers: bool = True
+    fine: Counts = field(default_factory=lambda: np.zeros(len(_FINE) + 1, np.int64))
+
+    def add(self, values: Floats) -> None:
+        finite = values[np.isfinite(values)]
+        self.missing += len(values) - len(finite)
+        if not len(finite):
+            return
+        low, high = float(finite.min()), float(finite.max())
+        self.smallest = low if self.smallest is None else min(self.smallest, low)
+        self.largest = high if self.largest is None else max(self.largest, high)
+        self.whole_numbers = self.whole_numbers and bool((finite == np.floor(finite)).all())
+        self.fine += np.bincount(np.searchsorted(_FINE, finite), minlength=len(_FINE) + 1)
 
     def quantile(self, share: float) -> tuple[float, float]:
         """The fine bin in which the quantile lies, cut to the values there are."""
         assert self.smallest is not None
         assert self.largest is not None
-        wanted, seen = share * sum(self.fine), 0
-        for position, count in enumerate(self.fine):
-            seen += count
-            if count and seen >= wanted:
-                low = _FINE[position - 1] if position else self.smallest
-                high = _FINE[position] if position < len(_FINE) else self.largest
-                return max(low, self.smallest), min(high, self.largest)
-        return self.largest, self.largest
+        total = np.cumsum(self.fine)
+        position = int(np.searchsorted(total, max(1, math.ceil(share * int(total[-1])))))
+        low = float(_FINE[position - 1]) if position else self.smallest
+        high = float(_FINE[position]) if position < len(_FINE) else self.largest
+        return max(low, self.smallest), min(high, self.largest)
 
 
-def _ranges(connection: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> list[_Range]:
-    selected = ["count(*)"]
-    for column in columns:
-        name, only = _quoted(column), f"FILTER (WHERE {_finite(column)})"
-        selected += [
-            f"count(*) {only}",
-            f"min({name}) {only}",
-            f"max({name}) {only}",
-            f"bool_and({name} = floor({name})) {only}",
-            f"histogram({name}::DOUBLE, {_list(_FINE)}) {only}",
-        ]
-    row = connection.execute(f"SELECT {', '.join(selected)} FROM {relation}").fetchone()
-    assert row is not None
-    found = []
-    for position in range(len(columns)):
-        finite, smallest, largest, whole_numbers, fine = row[1 + 5 * position : 6 + 5 * position]
-        counts = _counts(fine, len(_FINE) + 1)
-        missing = row[0] - finite
-        if smallest is None:
-            found.append(_Range(None, None, missing, False, counts))
-        else:
-            found.append(_Range(float(smallest), float(largest), missing, bool(whole_numbers), counts))
-    return found
+class _Bins:
+    """What the second scan counts."""
+
+    def __init__(self, edges: Sequence[float], logarithmic: bool, bounds: Bounds) -> None:
+        self.edges = np.array(edges, np.float64)
+        self.logarithmic = logarithmic
+        self.bounds = bounds
+        self.counts = np.zeros(len(edges) - 1, np.int64)
+        self.outside = np.zeros(len(edges) - 1, np.int64)
+
+    def add(self, values: Floats) -> None:
+        finite = values[np.isfinite(values)]
+        # Borders belong to the bin below them; what lies beyond the ends is counted in the end bins.
+        places = np.searchsorted(self.edges[1:-1], finite)
+        self.counts += np.bincount(places, minlength=len(self.counts))
+        broken = np.zeros(len(finite), np.bool_)
+        scores = finite.astype(np.float32)
+        if self.bounds.minimum is not None:
+            broken |= scores < np.float32(self.bounds.minimum)
+        if self.bounds.maximum is not None:
+            broken |= scores > np.float32(self.bounds.maximum)
+        self.outside += np.bincount(places[broken], minlength=len(self.counts))
 
 
 def _edges(found: _Range, bounds: Bounds, bins: int) -> tuple[list[float], bool]:
@@ -200,39 +226,3 @@ def _reach(low: float, high: float, thresholds: Sequence[float], most: float) ->
             wide_low = min(wide_low, threshold - margin)
             wide_high = max(wide_high, threshold + margin)
     return wide_low, wide_high
-
-
-def _counts(found: Mapping[float, int] | None, bins: int) -> tuple[int, ...]:
-    """Counts per bin from DuckDB's map of upper borders to counts.
-
-    The map holds every border, and infinity when something lies above the last; it is NULL without rows.
-    """
-    ordered = [count for _, count in sorted((found or {}).items())]
-    return tuple(ordered + [0] * (bins - len(ordered)))
-
-
-def _clamped(column: str, borders: Sequence[float]) -> str:
-    name = _quoted(column)
-    return f"least(greatest({name}::DOUBLE, {borders[0]!r}::DOUBLE), {borders[-1]!r}::DOUBLE)"
-
-
-def _breaks(column: str, bounds: Bounds) -> str:
-    name = _quoted(column)
-    tests = []
-    if bounds.minimum is not None:
-        tests.append(f"{name}::FLOAT < {bounds.minimum!r}::DOUBLE::FLOAT")
-    if bounds.maximum is not None:
-        tests.append(f"{name}::FLOAT > {bounds.maximum!r}::DOUBLE::FLOAT")
-    return f"({' OR '.join(tests)})" if tests else "false"
-
-
-def _finite(column: str) -> str:
-    return f"isfinite({_quoted(column)})"
-
-
-def _list(values: Sequence[Any]) -> str:
-    return "[" + ", ".join(f"{float(value)!r}::DOUBLE" for value in values) + "]"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
