@@ -140,7 +140,8 @@ def _print_story(story: dict[str, Any]) -> None:
     scores = story.get("scores") or {}
     if scores:
         print("\nmeasured")
-        _print_in_columns([f"{name} {screen.number(value)}" for name, value in scores.items()][:24])
+        for line in _scores_in_lines(scores)[:9]:
+            print(f"  {line}")
     if story.get("excerpt"):
         print("\nit begins")
         print(f"  {screen.one_line(str(story['excerpt']), 220)}")
@@ -181,11 +182,19 @@ def _event(event: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def _print_in_columns(cells: list[str], width: int = 78) -> None:
-    widest = max(map(len, cells)) + 2
-    per_line = max(1, (width - 2) // widest)
-    for start in range(0, len(cells), per_line):
-        print("  " + "".join(f"{cell:<{widest}}" for cell in cells[start : start + per_line]).rstrip())
+def _scores_in_lines(scores: dict[str, Any], width: int = 76) -> list[str]:
+    """``gopher_quality: words 56, mean_word_length 4.1``: a paragraph per step."""
+    from textwrap import wrap
+
+    by_step: dict[str, list[str]] = {}
+    for name, value in scores.items():
+        step, _, score = name.rpartition(".")
+        by_step.setdefault(step, []).append(f"{score} {screen.number(value)}")
+    lines = []
+    for step, parts in by_step.items():
+        text = (f"{step}: " if step else "") + ", ".join(parts)
+        lines += wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
 
 
 def _trace(arguments: argparse.Namespace) -> int:
