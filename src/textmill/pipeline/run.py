@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -123,9 +124,10 @@ class _Coordinator:
         self._clear(plan, current)
         missing = [item for item in items if item.name not in current]
         label = f"{plan.name}: {plan.describe()}"
-        self.progress.start(label, sum(item.size for item in items), "bytes")
-        self.progress.advance(sum(item.size for item in items if item.name in current))
         self._warm_up(plan)
+        unit = "documents" if plan.kind == "resolve" else "bytes"
+        self.progress.start(label, sum(item.size for item in items), unit)
+        self.progress.advance(sum(item.size for item in items if item.name in current))
         for item, commit in self._work(plan, missing):
             self.check_lock()
             _check_commit(commit, f"{plan.name}, item {item.name}")
@@ -178,7 +180,8 @@ class _Coordinator:
                 for item in todo
             ]
             crashed = []
-            for position, outcome in self.engine.map(_function(plan), work, self._tell):
+            tell = self._tell_documents if plan.kind == "resolve" else self._tell_bytes
+            for position, outcome in self.engine.map(_function(plan), work, tell):
                 if isinstance(outcome, Crash):
                     crashed.append((todo[position], outcome))
                 else:
@@ -191,19 +194,25 @@ class _Coordinator:
                 )
             todo, isolate = [item for item, _ in crashed], True
 
-    def _tell(self, report: Mapping[str, Any]) -> None:
-        if "bytes" in report or "documents" in report:
-            done = report.get("bytes", 0)
-            self.progress.advance(done, **{k: v for k, v in report.items() if isinstance(v, int | float)})
+    def _tell_bytes(self, report: Mapping[str, Any]) -> None:
+        numbers = {name: value for name, value in report.items() if isinstance(value, int | float)}
+        self.progress.advance(numbers.get("bytes", 0), **numbers)
+
+    def _tell_documents(self, report: Mapping[str, Any]) -> None:
+        self.progress.advance(report.get("documents", 0))
 
     def _warm_up(self, plan: PassPlan) -> None:
         """Compile the kernels once, before several workers would do it side by side."""
         if self.warm or plan.kind != "curate":
             return
         self.warm = True
+        patience = threading.Timer(2.0, self.progress.say, ["compiling the kernels, once per installation …"])
+        patience.daemon = True
+        patience.start()
         for _, outcome in self.engine.map("textmill.pipeline.items:warm_up", [{}], lambda report: None):
             if isinstance(outcome, Crash):
                 raise RuntimeError(f"a worker died while it compiled the kernels: {outcome.reason}")
+        patience.cancel()
 
     def _check(self, plan: PassPlan, record: PassRecord) -> None:
         if plan.kind == "resolve":
