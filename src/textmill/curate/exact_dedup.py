@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import pairwise
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from textmill.steps.context import StepContext
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _KEY_BYTES = 16
 # DuckDB needs some memory for its buffers whatever the data.
 _LEAST_MEMORY = 64 * 2**20
+# Sorted rows looked at at once.
+_ROWS = 65_536
 
 
 class ExactDedup(GlobalStep):
@@ -74,44 +78,81 @@ class _Deduplicator:
         import duckdb
         import pyarrow as pa
 
-        schema = pa.schema(
-            [
-                ("shard", pa.int32()),
-                ("id", pa.binary(16)),
-                ("rule", pa.string()),
-                ("matched_id", pa.binary(16)),
-                ("similarity", pa.float32()),
-            ]
-        )
-        # The table lies on disk and the sort spills there: a partition may be larger than the memory.
+        # DuckDB sorts, spilling to disk what does not fit; copies then stand side by side, the one to keep first.
         with TemporaryDirectory(dir=context.scratch, prefix="exact_dedup-") as folder:
             settings: dict[str, str | bool | int | float | list[str]] = {
                 "memory_limit": f"{max(_LEAST_MEMORY, context.memory_bytes) // 2**20}MiB",
-                "temp_directory": str(Path(folder, "spill")),
+                "temp_directory": folder,
                 "threads": 1,
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
             }
-            with duckdb.connect(str(Path(folder, "partition.duckdb")), config=settings) as connection:
-                connection.register("incoming", fingerprints)
-                connection.execute(
-                    "CREATE TABLE fingerprints AS SELECT key, id, priority, shard FROM incoming"
-                )
-                removals: pa.Table = connection.sql(_REMOVALS).to_arrow_table()
-        return removals.cast(schema)
+            with duckdb.connect(config=settings) as connection:
+                connection.register("fingerprints", fingerprints)
+                ordered = connection.sql(
+                    "SELECT key, id, shard FROM fingerprints ORDER BY key, priority, id"
+                ).to_arrow_reader(_ROWS)
+                removals = list(_copies(ordered))
+        return pa.Table.from_batches(removals, _removal_schema()).sort_by(
+            [("shard", "ascending"), ("id", "ascending")]
+        )
 
 
-_REMOVALS = """
-WITH copies AS (
-    SELECT key, min({'priority': priority, 'id': id}) AS first
-    FROM fingerprints GROUP BY key HAVING count(*) > 1
-)
-SELECT shard, id, 'duplicate' AS rule, first.id AS matched_id, 1::FLOAT AS similarity
-FROM fingerprints JOIN copies USING (key)
-WHERE id <> first.id
-ORDER BY shard, id
-"""
+def _copies(ordered: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Of rows sorted by key, every one whose key stood before, with the id of the first of that key."""
+    import pyarrow as pa
+
+    last_key = last_kept = None
+    for batch in ordered:
+        if not batch.num_rows:
+            continue
+        keys, ids = (_as_rows(batch.column(name)) for name in ("key", "id"))
+        first = np.ones(len(keys), np.bool_)
+        first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        first[0] = last_key is None or bool((keys[0] != last_key).any())
+        # Place 0 is for the group that goes on from the batch before; the very first batch has no such.
+        kept = np.concatenate([ids[:1] if last_kept is None else last_kept[None], ids[first]])
+        group = np.cumsum(first)
+        last_key, last_kept = keys[-1], kept[group[-1]]
+        copies = ~first
+        matched = pa.Array.from_buffers(
+            pa.binary(_KEY_BYTES), int(copies.sum()), [None, pa.py_buffer(kept[group[copies]].tobytes())]
+        )
+        selected = batch.filter(pa.array(copies))
+        yield pa.RecordBatch.from_arrays(
+            [
+                selected.column("shard").cast(pa.int32()),
+                selected.column("id").cast(pa.binary(_KEY_BYTES)),
+                pa.array(["duplicate"] * selected.num_rows, pa.string()),
+                matched,
+                pa.array(np.ones(selected.num_rows, np.float32)),
+            ],
+            schema=_removal_schema(),
+        )
+
+
+def _as_rows(column: pa.Array) -> npt.NDArray[np.uint8]:
+    """Values of 16 bytes as uint8, shape (n, 16)."""
+    import pyarrow as pa
+
+    column = column.cast(pa.binary(_KEY_BYTES))
+    flat = np.frombuffer(column.buffers()[1], np.uint8)
+    return flat.reshape(-1, _KEY_BYTES)[column.offset : column.offset + len(column)]
+
+
+def _removal_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("shard", pa.int32()),
+            ("id", pa.binary(16)),
+            ("rule", pa.string()),
+            ("matched_id", pa.binary(16)),
+            ("similarity", pa.float32()),
+        ]
+    )
 
 
 def comparable(text: str, normalize: str) -> str:

@@ -99,10 +99,10 @@ class _Normalizer:
             if settings.controls:
                 text, found["controls"] = _CONTROLS.subn("", text)
             signs = _ALL
-        if settings.unicode != "none" and signs & _OUTSIDE:
-            if not unicodedata.is_normalized(settings.unicode, text):
-                text, found["unicode"] = unicodedata.normalize(settings.unicode, text), 1
-                signs = _ALL
+        form = settings.unicode
+        if form != "none" and signs & _OUTSIDE and not unicodedata.is_normalized(form, text):
+            text, found["unicode"] = unicodedata.normalize(form, text), 1
+            signs = _ALL
         if settings.whitespace:
             if signs & _TRAILING_SPACE:
                 text, found["trailing_spaces"] = _TRAILING.subn("\n", text)

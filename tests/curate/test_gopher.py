@@ -1,0 +1,122 @@
+"""Gopher's rules: their order, their bounds, and what they find."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from textmill.curate import GopherQuality, GopherRepetition
+from textmill.documents import Batch
+from textmill.steps import Filter, StepContext
+
+PROSE = (
+    "The clocks of the town have struck, and that is the sign to be waited for. People come with lamps of "
+    "all kinds to the square, sit down in rows, and talk about what they have seen on the way. "
+    "Nobody is in a hurry; nobody has anything else to do before the first boat comes in with the tide."
+)
+
+
+def first_failure(settings: Filter, text: str) -> str | None:
+    scores = settings.open(StepContext()).scores(Batch.from_texts([text]))
+    for rule in settings.rules():
+        if not rule.keeps(scores[rule.score])[0]:
+            return rule.name
+    return None
+
+
+def test_quality_rules_in_the_papers_order() -> None:
+    assert [rule.describe() for rule in GopherQuality().rules()] == [
+        "words >= 50 and words <= 100000",
+        "mean_word_length >= 3 and mean_word_length <= 10",
+        "hash_ratio <= 0.1",
+        "ellipsis_ratio <= 0.1",
+        "bullet_lines_ratio <= 0.9",
+        "ellipsis_lines_ratio <= 0.3",
+        "alphabetic_words_ratio >= 0.8",
+        "stop_words >= 2",
+    ]
+
+
+def test_repetition_rules_in_the_papers_order() -> None:
+    assert [(rule.score, rule.maximum) for rule in GopherRepetition().rules()] == [
+        ("duplicate_paragraphs", 0.30),
+        ("duplicate_paragraph_characters", 0.20),
+        ("duplicate_lines", 0.30),
+        ("duplicate_line_characters", 0.20),
+        ("top_2_gram", 0.20),
+        ("top_3_gram", 0.18),
+        ("top_4_gram", 0.16),
+        ("duplicate_5_grams", 0.15),
+        ("duplicate_6_grams", 0.14),
+        ("duplicate_7_grams", 0.13),
+        ("duplicate_8_grams", 0.12),
+        ("duplicate_9_grams", 0.11),
+        ("duplicate_10_grams", 0.10),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        (PROSE, None),
+        ("Too short.", "words"),
+        ("", "words"),
+        ("a b c d e " * 20, "mean_word_length"),
+        ("incomprehensibilities " * 60, "mean_word_length"),
+        (PROSE.replace(" of ", " # # # # "), "hash_ratio"),
+        (PROSE.replace(" the ", " … the … "), "ellipsis_ratio"),
+        ("\n".join("- " + line for line in PROSE.split(", ")), "bullet_lines_ratio"),
+        (PROSE.replace(", ", "...\n") + "...", "ellipsis_lines_ratio"),
+        (PROSE + " 1918 2024 30000 1234" * 6, "alphabetic_words_ratio"),
+        ("Nothing here looks like English prose because every small word went missing. " * 6, "stop_words"),
+    ],
+)
+def test_quality_finds(text: str, rule: str | None) -> None:
+    assert first_failure(GopherQuality(), text) == rule
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        (PROSE, None),
+        ("\n\n".join([PROSE, "Alpha beta.", "Alpha beta.", "Alpha beta."]), "duplicate_paragraphs"),
+        ("\n\n".join([PROSE, PROSE, *PROSE.split(", ")]), "duplicate_paragraph_characters"),
+        ("\n".join([*PROSE.split(", "), *["Read more"] * 8]), "duplicate_lines"),
+        ("\n".join([PROSE, PROSE, *PROSE.split(", ")]), "duplicate_line_characters"),
+        ("again and " * 40 + PROSE, "top_2_gram"),
+    ],
+)
+def test_repetition_finds(text: str, rule: str | None) -> None:
+    assert first_failure(GopherRepetition(), text) == rule
+
+
+def test_a_null_bound_is_no_rule() -> None:
+    assert "words" not in {rule.name for rule in GopherQuality(min_words=None, max_words=None).rules()}
+    assert GopherQuality(max_words=None).rules()[0].describe() == "words >= 50"
+    assert len(GopherRepetition(max_top_2gram=None).rules()) == 12
+
+
+def test_every_rule_has_its_score_and_every_score_a_rule() -> None:
+    for settings in (GopherQuality(), GopherRepetition()):
+        scores = settings.open(StepContext()).scores(Batch.from_texts([PROSE, ""]))
+        assert [rule.score for rule in settings.rules()] == list(scores)
+        assert all(np.shape(values) == (2,) and np.isfinite(values).all() for values in scores.values())
+
+
+def test_scripts_without_spaces_are_not_judged_by_their_words() -> None:
+    chinese = "四月间，天气寒冷晴朗，钟敲了十三下。" * 3
+    scores = GopherQuality().open(StepContext()).scores(Batch.from_texts([chinese, PROSE]))
+    for name in ("words", "mean_word_length", "stop_words"):
+        assert math.isnan(scores[name][0])  # type: ignore[arg-type]
+        assert not math.isnan(scores[name][1])  # type: ignore[arg-type]
+    assert first_failure(GopherQuality(), chinese) is None
+
+
+def test_stop_words_can_be_others() -> None:
+    french = (
+        "Les gens de la ville sont venus avec des lampes et ils parlent de tout ce qui est dans la rue. " * 3
+    )
+    assert first_failure(GopherQuality(), french) == "stop_words"
+    assert first_failure(GopherQuality(stop_words=["de", "la", "et", "les"]), french) is None

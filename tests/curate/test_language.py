@@ -1,0 +1,123 @@
+"""The filter ``language``."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textmill.curate import Language
+from textmill.curate.language import excerpts
+from textmill.documents import Batch
+from textmill.errors import UserError
+from textmill.steps import StepContext
+
+SAMPLES = {
+    "en": "It was a bright cold day in April, and the clocks were striking thirteen.",
+    "de": "Es war ein heller und kalter Tag im April, und die Uhren schlugen eben dreizehn.",
+    "fr": "C'était une journée d'avril froide et claire. Les horloges sonnaient treize heures.",
+    "ru": "Был холодный ясный апрельский день, и часы пробили тринадцать.",
+    "zh": "四月间，天气寒冷晴朗，钟敲了十三下。",
+    "ja": "四月の晴れた寒い日だった。時計が十三時を打っている。",
+}
+
+
+def identify(texts: list[str], **options: object) -> tuple[list[str], list[float]]:
+    scores = Language(**options).open(StepContext()).scores(Batch.from_texts(texts))
+    return list(scores["language"]), [float(score) for score in scores["score"]]
+
+
+def test_knows_languages_and_says_how_sure() -> None:
+    languages, scores = identify(list(SAMPLES.values()))
+    assert languages == list(SAMPLES)
+    assert all(0.4 < score <= 1 for score in scores)
+    assert min(scores[:4]) > 0.8
+
+
+def test_keeps_what_is_asked_for() -> None:
+    settings = Language(keep=["en", "fr"])
+    scores = settings.open(StepContext()).scores(Batch.from_texts(list(SAMPLES.values())))
+    language, score = settings.rules()
+    assert language.keeps(scores["language"]).tolist() == [True, False, True, False, False, False]
+    assert score.minimum == 0.65
+    assert [rule.name for rule in Language().rules()] == ["score"]
+    assert Language(keep="en").keep == ["en"]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "12345 67.8", "!?… ++", "😀😀", "\x00"])
+def test_texts_without_letters_are_unknown(text: str) -> None:
+    (language,), (score,) = identify([text])
+    assert language == "unknown"
+    assert math.isnan(score)
+    first, second = Language(keep=["en"]).rules()
+    assert not first.keeps([language]).any()
+    assert second.keeps([score]).all()
+    assert Language(keep=["en", "unknown"]).rules()[0].keeps([language]).all()
+
+
+def test_a_menu_does_not_decide() -> None:
+    menu = "Home Products About us Contact Sign in Register Search Help Terms of use Privacy policy " * 7
+    body = (SAMPLES["fr"] + "\n") * 40
+    assert identify([menu + body])[0] == ["fr"]
+
+
+def test_shouting_does_not_change_the_language() -> None:
+    texts = [
+        "THE SOFTWARE IS PROVIDED AS IS, WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED",
+        "ES WAR EIN HELLER UND KALTER TAG IM APRIL, UND DIE UHREN SCHLUGEN EBEN DREIZEHN.",
+    ]
+    assert identify(texts)[0] == ["en", "de"]
+
+
+@settings(max_examples=25, deadline=None)  # each loads the model
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), st.integers(30, 90))
+def test_any_text_gets_an_answer(text: str, characters: int) -> None:
+    (language,), (score,) = identify([text], characters=characters)
+    assert (language == "unknown") == math.isnan(score)
+    assert math.isnan(score) or 0 <= score <= 1
+    excerpt = excerpts(text, characters)
+    assert "\n" not in excerpt
+    assert "\0" not in excerpt
+
+
+def test_excerpts_are_beginning_middle_and_end() -> None:
+    text = "a" * 1000 + "b" * 1000 + "c" * 1000
+    assert excerpts(text, 300) == "a" * 100 + " " + "b" * 100 + " " + "c" * 100
+    assert excerpts("short\ntext", 300) == "short text"
+
+
+def test_batches_do_not_matter() -> None:
+    texts = list(SAMPLES.values())
+    assert identify(texts) == tuple(
+        [values[0] for values in part] for part in zip(*(identify([text]) for text in texts), strict=True)
+    )
+
+
+def test_model_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    (path,) = Language().files()
+    assert Path(path).name == "lid.176.ftz"
+    copy = tmp_path / "mine.ftz"
+    copy.write_bytes(Path(path).read_bytes())
+    assert identify(["Es war kalt."], model=str(copy))[0] == ["de"]
+    before = Language(model=str(copy)).fingerprint()
+    copy.write_bytes(b"no model")
+    assert Language(model=str(copy)).fingerprint() != before
+    with pytest.raises(UserError, match="cannot read the language model"):
+        Language(model=str(copy)).open(StepContext())
+    with pytest.raises(UserError, match="not found"):
+        Language(model=str(tmp_path / "none.bin")).files()
+
+
+@pytest.mark.skipif("TEXTMILL_DATA" not in os.environ, reason="TEXTMILL_DATA names no data folder")
+def test_the_declaration_of_human_rights_in_many_languages() -> None:
+    folder = Path(os.environ["TEXTMILL_DATA"], "multilingual", "udhr2")
+    files = {language: next(folder.glob(f"{code}*.txt"), None) for language, code in
+             {"en": "eng", "fr": "fra", "de": "deu", "es": "spa", "ru": "rus", "nl": "nld"}.items()}  # fmt: skip
+    known = {language: path for language, path in files.items() if path}
+    assert known
+    texts = [path.read_text("utf-8", "replace") for path in known.values()]
+    assert identify(texts)[0] == list(known)
