@@ -164,3 +164,15 @@ def test_odd_names_cannot_break_the_recipe(tmp_path: Path) -> None:
     (folder / "a.txt").write_text(ENGLISH)
     recipe, _ = starter(folder, tmp_path / "r.yaml")
     assert str(recipe.sources[0].paths).endswith('we"ird: {#} näme\n')  # type: ignore[attr-defined]
+
+
+def test_other_encodings_are_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes((FRENCH * 3).encode("cp1252"))
+    assert starter(folder, tmp_path / "1.yaml")[0].sources[0].encoding == "cp1252"  # type: ignore[attr-defined]
+    # A character cut in two by the end of what is looked at is no other encoding.
+    (folder / "b.txt").write_text("\N{SNOWMAN}" * 400_000)
+    recipe, text = starter(folder, tmp_path / "2.yaml")
+    assert recipe.sources[0].encoding == "utf-8"  # type: ignore[attr-defined]
+    assert "1 of 2 files looked at are not UTF-8" in text

@@ -52,7 +52,7 @@ def parse(argv: list[str]) -> int:
     Raises:
         UserError: an unknown command or option, a missing or malformed value.
     """
-    groups = _groups()
+    groups = command_groups()
     if not argv or argv[0] in ("-h", "--help", "help"):
         wanted = argv[1:2] if argv[:1] == ["help"] else []
         if not wanted:
@@ -105,7 +105,8 @@ def add_subcommands(parser: Parser) -> Callable[[str, str], Parser]:
     return add
 
 
-def _groups() -> list[tuple[str, dict[str, Parser]]]:
+def command_groups() -> list[tuple[str, dict[str, Parser]]]:
+    """All commands: title of the group, and its parsers by name."""
     from textmill.cli import asking, machine, running, speaking, stages, starting
 
     groups = []

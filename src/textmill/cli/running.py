@@ -55,7 +55,7 @@ def load(arguments: argparse.Namespace, path: Any = None) -> Recipe:
 def _changes(parser: Parser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides",
-        help="change a value of the recipe: near_dedup.threshold=0.85, train.tokens=1M (may be repeated)",
+        help="change a value of the recipe: gopher_quality.min_words=30, train.tokens=1M (may be repeated)",
     )  # fmt: skip
     parser.add_argument("--workers", metavar="N", help="worker processes (run.workers)")
     parser.add_argument("--engine", metavar="NAME", help="local or ray (run.engine)")

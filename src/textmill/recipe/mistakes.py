@@ -81,6 +81,8 @@ def schema_in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -
             # A number that may carry a unit ("2.5B") is one thing to a reader, not two types.
             branches = [schema_in_words(branch, definitions) for branch in schema[union]]
             branches = [branch for branch in branches if branch != "nothing"]
+            if len(branches) == 2 and branches[0].startswith("a whole number") and branches[1] == "text":
+                return f"{branches[0]}, with or without a unit"
             return " or ".join(dict.fromkeys(branches)) or "nothing"
     kind = schema.get("type")
     if kind in ("integer", "number"):
@@ -139,6 +141,6 @@ def _range_in_words(schema: Mapping[str, Any]) -> str:
         parts.append(f"above {above:g}")
     if high is not None:
         parts.append(f"{high:g} or less")
-    if below is not None:
+    if below is not None and below < 2**31:  # beyond that it is a computer's limit, not a reader's
         parts.append(f"below {below:g}")
     return ", " + " and ".join(parts) if parts else ""

@@ -1,4 +1,4 @@
-"""``--set near_dedup.threshold=0.85``: one value of a recipe, changed from the command line.
+"""``--set gopher_quality.min_words=30``: one value of a recipe, changed from the command line.
 
 A path begins with a section (``train.tokens``, ``run.workers``, ``sources.0.path``, ``curate.2.min_words``)
 or with the id of a step or the label of a source. It must mean one place; a path that could mean two is
@@ -45,7 +45,7 @@ class Override:
         if not equals or not path.strip(" ."):
             raise UserError(
                 "An override is a path, an equals sign and a value.",
-                expected="--set near_dedup.threshold=0.85",
+                expected="--set gopher_quality.min_words=30",
                 found=text or "nothing",
                 where=f"--set {text}",
             )

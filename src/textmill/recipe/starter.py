@@ -123,6 +123,15 @@ def _source_lines(survey: Survey, target: Path) -> list[str]:
         lines.append(
             f"      text_field: {_quoted(survey.text_field)}   # the longest field of the first records"
         )
+    if survey.not_utf8 and survey.not_utf8 == survey.looked_at:
+        lines.append(
+            "      encoding: cp1252         # not UTF-8: a guess (Western European); look at the first run"
+        )
+    elif survey.not_utf8:
+        lines.append(
+            f"      # {survey.not_utf8} of {survey.looked_at} files looked at are not UTF-8, and fail: make them a"
+        )
+        lines.append("      # source of their own with a label and encoding: cp1252 (or what they are in)")
     if survey.unit != "file":
         lines.append(
             f"      unit: {survey.unit}          # one document per {survey.unit}: the files are few or large"

@@ -7,6 +7,7 @@ seconds. All figures but the number and size of files are estimates.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -60,6 +61,8 @@ class Survey:
         words: median length of a sampled document in words; 0 if nothing could be sampled.
         sample: the sampled texts.
         unread: number of files of other kinds.
+        looked_at: number of text and JSON files whose beginning was read.
+        not_utf8: those of them that are not UTF-8.
     """
 
     path: Path
@@ -73,6 +76,8 @@ class Survey:
     words: int
     sample: tuple[str, ...]
     unread: int
+    looked_at: int
+    not_utf8: int
 
 
 def survey_folder(path: Path) -> Survey:
@@ -95,6 +100,7 @@ def survey_folder(path: Path) -> Survey:
     sizes = {file: file.stat().st_size for file, _, _ in known}
     text_bytes = documents = 0.0
     fields: Counter[str] = Counter()
+    encodings: Counter[str] = Counter()
     sample: list[str] = []
     unit = "file"
     prose = [file for file, kind, _ in known if kind == "text"]
@@ -104,7 +110,7 @@ def survey_folder(path: Path) -> Survey:
     for kind in formats:
         texts = []
         for file, _, compression in _spread([one for one in known if one[1] == kind]):
-            texts += list(_texts(file, kind, compression, unit, fields))
+            texts += list(_texts(file, kind, compression, unit, fields, encodings))
         sample += texts
         mean_bytes[kind] = (
             sum(len(t.encode("utf-8", "replace")) for t in texts) / len(texts) if texts else 0.0
@@ -127,6 +133,8 @@ def survey_folder(path: Path) -> Survey:
         round(median(len(text.split()) for text in sample)) if sample else 0,
         tuple(sample),
         len(unread),
+        encodings.total(),
+        encodings["other"],
     )
 
 
@@ -156,7 +164,9 @@ def _spread(files: list[tuple[Path, str, str]]) -> list[tuple[Path, str, str]]:
     return files[::step][:_SAMPLE_FILES]
 
 
-def _texts(file: Path, kind: str, compression: str, unit: str, fields: Counter[str]) -> Iterator[str]:
+def _texts(
+    file: Path, kind: str, compression: str, unit: str, fields: Counter[str], encodings: Counter[str]
+) -> Iterator[str]:
     """Some texts of a file; a file that cannot be read gives none (the run will say why)."""
     try:
         if kind == "parquet":
@@ -164,8 +174,9 @@ def _texts(file: Path, kind: str, compression: str, unit: str, fields: Counter[s
             return
         with _open(file, compression) as stream:
             head = stream.read(_SAMPLE_BYTES)
-        text = head.decode("utf-8-sig", "replace")
         cut = len(head) == _SAMPLE_BYTES
+        encodings["utf-8" if _is_utf8(head, cut) else "other"] += 1
+        text = head.decode("utf-8-sig", "replace")
         if kind in ("jsonl", "json"):
             yield from _json_texts(text, cut, fields)
         elif kind == "markdown" or unit == "file":
@@ -176,6 +187,17 @@ def _texts(file: Path, kind: str, compression: str, unit: str, fields: Counter[s
             yield from [part for part in _BLANK_LINES.split(text) if part.strip()][:_SAMPLE_RECORDS]
     except (OSError, EOFError, ValueError, lzma.LZMAError):
         return
+
+
+def _is_utf8(head: bytes, cut: bool) -> bool:
+    """Whether the beginning of a file is UTF-8, or UTF-16 with its mark; a cut may go through a character."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=not cut)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _open(file: Path, compression: str) -> Any:
