@@ -383,9 +383,10 @@ def example() -> ReportData:
                 "Return a list of the",
                 " names of the given object. If the object is a string, the default is to return the first "
                 "element\nof the list, which is the same as the original one.",
+                "names that are defined in the module, in the order in which they stand there.",
                 (("temperature", "0.8"), ("top k", "50")),
             ),
-            Sample("The MIT License", HOSTILE, (("temperature", "0"),)),
+            Sample("The MIT License", HOSTILE, settings=(("temperature", "0"),)),
         ),
         recipe=RECIPE + HOSTILE,
         outputs=tuple(

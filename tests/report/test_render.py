@@ -150,7 +150,7 @@ def hostile_data(text: str) -> ReportData:
         histograms=tuple(replace(h, step=text, score=text) for h in full.histograms[:1]),
         lengths=None,
         training=None,
-        samples=(Sample(text, text, ((text, text),)),),
+        samples=(Sample(text, text, text, ((text, text),)),),
         recipe=text,
         outputs=tuple(replace(o, path=text) for o in full.outputs[:1]),
         measured=Measured(((text, 1.0),), ((text, text),), ((text, text),)),

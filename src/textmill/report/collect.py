@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 200
 LABELS_SHOWN = 8
+# Labels are joined with what was finally kept as long as the ids fit into about a gigabyte.
+JOINED_DOCUMENTS = 20_000_000
 _LEDGER_COLUMNS = ("id", "source", "locator", "url", "characters", "verdict", "step", "rule")
 
 
@@ -138,19 +140,26 @@ def _bounds(connection: duckdb.DuckDBPyConnection, rules: list[Mapping[str, Any]
 
 
 def _breakdowns(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> Iterator[Breakdown]:
+    final = manifest.document_passes()[-1:]
+    finally_kept = sum(file.rows or 0 for one in final for file in one.files("documents")) <= JOINED_DOCUMENTS
     for number in range(len(manifest.document_passes())):
         for column, kind in _score_columns(connection, number):
             if kind != "VARCHAR":
                 continue
             quoted = '"' + column.replace('"', '""') + '"'
+            kept, joined = "count(d.id)", "LEFT JOIN documents d USING (id)"
+            if not finally_kept:
+                kept, joined = "count(*) FILTER (WHERE verdict = 'kept')", ""
             rows = connection.execute(
-                f"SELECT coalesce(nullif({quoted}, ''), 'not measured'), count(*), "
-                f"count(*) FILTER (WHERE verdict = 'kept') FROM scores_{number} "
-                "GROUP BY 1 ORDER BY 2 DESC, 1"
+                f"SELECT coalesce(nullif({quoted}, ''), 'not measured'), count(*), {kept} "
+                f"FROM scores_{number} {joined} GROUP BY 1 ORDER BY 2 DESC, 1"
             ).fetchall()
             step, _, label = column.partition(".")
             title = "Languages" if label == "language" else f"{label} ({step})"
-            yield Breakdown(title, _shares(rows), f"as {step} found it; kept by its pass")
+            note = f"as {step} found it" + (
+                "" if finally_kept else "; kept by that pass, not yet by later ones"
+            )
+            yield Breakdown(title, _shares(rows), note)
     if not manifest.document_passes():
         return
     rows = connection.execute(
@@ -272,10 +281,11 @@ def _samples(workspace: Workspace) -> tuple[Sample, ...]:
         Sample(
             prompt=str(row["prompt"]),
             continuation=str(row["continuation"]),
+            original=str(row.get("original") or ""),
             settings=tuple(
                 (name.replace("_", " "), f"{value:g}" if isinstance(value, float) else str(value))
                 for name, value in row.items()
-                if name not in ("prompt", "continuation") and isinstance(value, (int, float, str))
+                if name not in ("prompt", "continuation", "original") and isinstance(value, (int, float, str))
             ),
         )
         for row in rows

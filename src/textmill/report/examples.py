@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 REASONS = 24
 EXAMPLES = 3
-GROUPS = 8
-MEMBERS = 4
+GROUPS = 6
+MEMBERS = 3
 EXCERPT = 600
 
 Rules = Sequence[Mapping[str, Any]]

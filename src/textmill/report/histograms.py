@@ -190,31 +190,23 @@ def _log_edges(low: float, high: float, thresholds: Sequence[float], bins: int) 
         if threshold > 0 and low / 20 <= threshold <= high * 20:
             low, high = min(low, threshold / 1.3), max(high, threshold * 1.3)
     high = max(high, low * 2)
-    ratio = math.log(high / low) / bins
-    start = math.log(low)
-    inside = [value for value in thresholds if low < value < high]
-    if inside:
-        # Bins are moved so that the first threshold falls between two of them.
-        start = math.log(inside[0]) - math.ceil((math.log(inside[0]) - start) / ratio) * ratio
-    count = math.ceil((math.log(high) - start) / ratio - 1e-9)
-    return [math.exp(start + ratio * position) for position in range(count + 1)]
+    start, end = math.log(low), math.log(high)
+    inside = [math.log(value) for value in thresholds if low < value < high]
+    return [math.exp(edge) for edge in _evenly(start, end, inside, bins)]
 
 
 def _linear_edges(low: float, high: float, thresholds: Sequence[float], bins: int) -> list[float]:
-    floor, ceiling = _reach(low, high, thresholds, 4 * (high - low))
-    width = (ceiling - floor) / bins
-    start = floor
-    inside = [value for value in thresholds if floor < value < ceiling]
-    if inside:
-        start = inside[0] - math.ceil((inside[0] - floor) / width - 1e-9) * width
-    if low >= 0 > start:
-        # Shares and counts have no negative values: a shorter first bin rather than an axis below zero.
-        first = [0.0] + [start + width * position for position in range(1, bins + 2)]
-        edges = [value for position, value in enumerate(first) if position == 0 or value > width * 1e-6]
-    else:
-        edges = [start + width * position for position in range(bins + 2)]
-    last = next(position for position, value in enumerate(edges) if value >= ceiling - width * 1e-6)
-    return edges[: max(last, 1) + 1]
+    start, end = _reach(low, high, thresholds, 4 * (high - low))
+    return _evenly(start, end, [value for value in thresholds if start < value < end], bins)
+
+
+def _evenly(start: float, end: float, inside: Sequence[float], bins: int) -> list[float]:
+    """About ``bins`` bins of equal width from ``start``, the first threshold between two of them."""
+    width = (end - start) / bins
+    if inside and (below := round((inside[0] - start) / width)):
+        width = (inside[0] - start) / below
+    count = math.ceil((end - start) / width - 1e-9)
+    return [start + width * position for position in range(count + 1)]
 
 
 def _reach(low: float, high: float, thresholds: Sequence[float], most: float) -> tuple[float, float]:

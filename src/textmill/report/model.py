@@ -218,10 +218,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model wrote, and how it was asked."""
+    """What the model wrote, how it was asked, and (where the prompt began a document) how that went on."""
 
     prompt: str
     continuation: str
+    original: str = ""
     settings: tuple[tuple[str, str], ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -31,7 +32,7 @@ def histogram(data: Histogram, width: float, height: float, class_: str = "", gr
     """A histogram of ``width`` by ``height`` units; ``grid`` adds a vertical axis with counts.
 
     Bars are as high as their counts, on a linear scale from zero; a bin that is not empty is at least one
-    unit high.
+    unit high. A single bar that dwarfs all others is cut and carries its number, so that they can be seen.
     """
     if not data.counts or data.documents == 0:
         note = text(width / 2, height / 2, "no values", "count", "middle")
@@ -39,7 +40,7 @@ def histogram(data: Histogram, width: float, height: float, class_: str = "", gr
     left = 46.0 if grid else _SIDE
     frame = _Frame(left, width - _SIDE, _TOP, height - _FOOT)
     across = _scale(data, frame)
-    up = linear(0, max(data.counts), 0, frame.bottom - frame.top)
+    up = linear(0, _highest(data.counts), 0, frame.bottom - frame.top)
     parts = list(_grid(data, frame, up)) if grid else []
     parts.extend(_bars(data, frame, across, up))
     parts.append(line(frame.left, frame.bottom, frame.right, frame.bottom, "axis"))
@@ -69,7 +70,8 @@ def _bars(data: Histogram, frame: _Frame, across: Scale, up: Scale) -> list[Mark
             continue
         x1, x2 = across(data.edges[position]), across(data.edges[position + 1])
         gap = 0.75 if x2 - x1 > 3 else 0.0
-        tall = max(up(count), 1.0)
+        cut = up(count) > frame.bottom - frame.top + 0.01
+        tall = frame.bottom - frame.top if cut else max(up(count), 1.0)
         broken = tall * outside[position] / count
         told = f"{_bin(data, position)}: {whole(count)} documents"
         if outside[position]:
@@ -82,7 +84,23 @@ def _bars(data: Histogram, frame: _Frame, across: Scale, up: Scale) -> list[Mark
             # Below the kept part, so that what breaks a rule always stands on the axis and can be compared.
             bars.append(element("rect", y=frame.bottom - broken, height=broken, class_="bar out", **box))
         parts.append(element("g", title(told), *bars, data_count=count))
+        if cut:
+            parts.extend(_cut_mark(x1, x2, frame, whole(count)))
     return parts
+
+
+def _highest(counts: Sequence[int]) -> float:
+    """Where the scale ends: at the largest count, unless it is more than four times the next."""
+    *_, second, largest = (0, *sorted(counts))
+    return second * 1.5 if 0 < 4 * second < largest else largest
+
+
+def _cut_mark(x1: float, x2: float, frame: _Frame, count: str) -> list[Markup]:
+    y = frame.top + 14
+    mark = line(x1 - 2, y + 3, x2 + 2, y - 3, "cut")
+    fits = x2 + 5 + 7 * len(count) < frame.right
+    label = text(x2 + 5 if fits else x1 - 5, frame.top + 9, count, "tick", None if fits else "end")
+    return [mark, label]
 
 
 def _bin(data: Histogram, position: int) -> str:
@@ -148,7 +166,7 @@ def _clamp(data: Histogram, value: float) -> float:
 
 def _grid(data: Histogram, frame: _Frame, up: Scale) -> list[Markup]:
     parts = []
-    for value in ticks(0, max(data.counts), 4):
+    for value in ticks(0, _highest(data.counts), 4):
         y = frame.bottom - up(value)
         if value != int(value):
             continue
