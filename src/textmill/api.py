@@ -131,8 +131,9 @@ class Run:
             step: number of an optimiser step, counted from 1 as the metrics do.
 
         Returns:
-            One dictionary per document and sample: sample, id, source, locator, url, first_token, last_token
-            (positions within the sample), text (the document's beginning).
+            One dictionary per document and sample: sample, id, source, locator, url, offset (where the document
+            starts among the split's tokens), length (its tokens), first_token, last_token (the part that the
+            sample holds, counted from the document's start, both included), text (the document's beginning).
 
         Raises:
             UserError: neither or both are given, out of range, or the run has no tokens.
