@@ -14,7 +14,7 @@ from textmill.documents import read_batches
 from textmill.errors import ConservationError, UserError
 from textmill.steps.stage import StageResult
 from textmill.tokenizer.load import load_encoder
-from textmill.tokens import build
+from textmill.tokens import build, stage
 from textmill.tokens.build import encode_shard, token_dtype
 from textmill.tokens.dataset import TokenSet
 from textmill.tokens.split import SplitRule
@@ -140,6 +140,41 @@ def test_finished_shards_are_encoded_again_only_when_something_changed(tmp_path:
     assert encoded_again(split={"validation": 0.3}, seed=5) == 1
 
 
+def test_compiled_kernels_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for name in ("library", "compiled"):
+        root = tmp_path / name
+        context = LocalStageContext(root, prepare(root))
+        results.append(section().run(context))
+        assert {item["compiled"] for item in context.mapped} == {name == "compiled"}
+        assert context.said == []
+        monkeypatch.setattr(stage, "COMPILED_FROM_BYTES", 1)
+    assert results[0] == results[1]
+    assert tree_digests(tmp_path / "library") == tree_digests(tmp_path / "compiled")
+
+
+def test_kernels_that_err_are_found_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from textmill.tokenizer.fast.encoder import FastEncoder
+
+    expected_root, root = tmp_path / "library", tmp_path / "wrong"
+    expected = section().run(LocalStageContext(expected_root, prepare(expected_root)))
+    inner = FastEncoder._encode
+
+    def wrong(self: Any, data: Any, offsets: Any) -> Any:
+        ids, borders = inner(self, data, offsets)
+        ids[len(ids) // 2 :] = 7
+        return ids, borders
+
+    monkeypatch.setattr(FastEncoder, "_encode", wrong)
+    monkeypatch.setattr(stage, "COMPILED_FROM_BYTES", 1)
+    build._open_encoder.cache_clear()
+    context = LocalStageContext(root, prepare(root))
+    assert section().run(context) == expected
+    build._open_encoder.cache_clear()
+    assert tree_digests(root) == tree_digests(expected_root)
+    assert [line for line in context.said if "by the tokenizers library" in line] == context.said[:1]
+
+
 def test_families_stay_together(tmp_path: Path) -> None:
     root = tmp_path / "run"
     result = mill(root, families=7)
@@ -237,6 +272,7 @@ def item(root: Path, **changes: Any) -> dict[str, Any]:
         "tokenizer": str(root / "tokenizer"),
         "tokenizer_sha256": f"{root}",
         "scratch": str(root / "scratch"),
+        "compiled": False,
         "seed": 0,
         "validation": 0.0,
         "test": 0.0,
@@ -256,7 +292,7 @@ def test_an_id_out_of_range_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
         def encode_utf8(self, data: Any, offsets: Any) -> Any:
             return np.full(len(offsets) - 1, VOCABULARY, np.uint32), np.arange(len(offsets))
 
-    monkeypatch.setattr(build, "_open_encoder", lambda folder, sha256: Broken())
+    monkeypatch.setattr(build, "_open_encoder", lambda *_: Broken())
     with pytest.raises(UserError, match="not in its vocabulary"):
         encode_shard(item(root), lambda **numbers: None)
 

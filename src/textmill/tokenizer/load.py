@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from textmill.errors import UserError
@@ -9,12 +10,14 @@ from textmill.tokenizer.encode import Encoder, HuggingFaceEncoder
 from textmill.tokenizer.folder import TOKENIZER, read_end_token, tokenizer_files
 
 
-def load_encoder(path: Path, eos_token: str | None = None) -> Encoder:
+def load_encoder(path: Path, eos_token: str | None = None, *, compiled: bool = False) -> Encoder:
     """The encoder for the tokenizer at ``path``: a folder, or a ``tokenizer.json`` in its folder.
 
     Args:
         path: where the tokenizer lies on this machine.
         eos_token: the end-of-text token, when the tokenizer's own files shall not decide.
+        compiled: use the project's own kernels if they serve this tokenizer. Ids are the same; the first
+            use on a machine takes some ten seconds to compile.
 
     Raises:
         UserError: there is no tokenizer, it cannot be read, or it has no end-of-text token.
@@ -29,7 +32,9 @@ def load_encoder(path: Path, eos_token: str | None = None) -> Encoder:
             hint="name it in the recipe: tokenizer: {use: ..., eos_token: '</s>'}",
         )
     try:
-        return HuggingFaceEncoder(files[TOKENIZER].read_text("utf-8"), eos_token)
+        content = files[TOKENIZER].read_text("utf-8")
+        library = HuggingFaceEncoder(content, eos_token)
+        return _compiled(content, library) if compiled else library
     except ValueError as error:
         raise UserError(
             "the tokenizer cannot be used",
@@ -37,3 +42,12 @@ def load_encoder(path: Path, eos_token: str | None = None) -> Encoder:
             where=str(files[TOKENIZER]),
             hint="check the path, or name another eos_token under tokenizer:",
         ) from None
+
+
+def _compiled(content: str, library: HuggingFaceEncoder) -> Encoder:
+    from textmill.tokenizer.fast.check import CheckedEncoder
+    from textmill.tokenizer.fast.encoder import FastEncoder, why_not
+
+    if why_not(json.loads(content), library) is not None:
+        return library
+    return CheckedEncoder(FastEncoder(content, library.eos_token), library)

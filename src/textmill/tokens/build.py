@@ -46,17 +46,19 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
     Args:
         item: ``documents`` (path of the shard), ``tokenizer`` (path of its folder), ``tokenizer_sha256``,
-            ``scratch`` (folder for the files), ``seed``, ``validation``, ``test``, ``vocab_size``, ``eos_id``.
+            ``scratch`` (folder for the files), ``compiled`` (whether to use the project's own kernels; changes
+            no id), ``seed``, ``validation``, ``test``, ``vocab_size``, ``eos_id``.
         report: called with documents and bytes done.
 
     Returns:
         ``documents`` (number read), ``failed`` (number not encoded), ``failures`` (path or None), and
-        ``splits``: per split ``tokens_path``, ``documents_path``, their SHA-256, and counts.
+        ``splits``: per split ``tokens_path``, ``documents_path``, their SHA-256, and counts. ``fell_back``:
+        why the library encoded although kernels were asked for, or None.
 
     Raises:
         UserError: the tokenizer is not the one that the item describes, or gives ids out of range.
     """
-    encoder = _open_encoder(item["tokenizer"], item["tokenizer_sha256"])
+    encoder = _open_encoder(item["tokenizer"], item["tokenizer_sha256"], item["compiled"])
     if (encoder.vocab_size, encoder.eos_id) != (item["vocab_size"], item["eos_id"]):
         raise UserError(
             "the tokenizer changed while tokens were made",
@@ -95,6 +97,7 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
         "documents": documents,
         "failed": failures.count,
         "failures": failures.close(),
+        "fell_back": getattr(encoder, "fell_back", None),
         "splits": {name: _finish(writers[name]) for name in sorted(writers)},
     }
 
@@ -179,9 +182,9 @@ class _FailureWriter:
 
 
 @lru_cache(maxsize=2)
-def _open_encoder(folder: str, sha256: str) -> Encoder:
+def _open_encoder(folder: str, sha256: str, compiled: bool) -> Encoder:
     # The digest is part of the key: a worker that lives on must not encode with yesterday's tokenizer.
-    return load_encoder(Path(folder))
+    return load_encoder(Path(folder), compiled=compiled)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Raised whenever the same documents, tokenizer and split would give other files.
 ENCODING_VERSION = 1
+# Compiling the kernels once takes as long as the library needs for some 30 MB of text.
+COMPILED_FROM_BYTES = 32 * 2**20
 
 
 def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
@@ -50,6 +52,7 @@ def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
     }
     keys = [_key(ordinal, _content_of(path, context), task) for ordinal, path in enumerate(shards)]
     records = _finished(context, keys)
+    compiled = context.upstream("documents").numbers.get("text_bytes", 0) >= COMPILED_FROM_BYTES
     missing = [ordinal for ordinal in range(len(shards)) if ordinal not in records]
     with tempfile.TemporaryDirectory(dir=context.scratch, prefix="tokens-") as scratch:
         items = [
@@ -57,14 +60,19 @@ def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
             | {
                 "documents": str(context.local(shards[ordinal])),
                 "tokenizer": str(tokenizer),
+                "compiled": compiled,
                 "scratch": scratch,
             }
             for ordinal in missing
         ]
         tokens = 0
+        warned = False
         for position, result in context.map("textmill.tokens.build:encode_shard", items):
             ordinal = missing[position]
             records[ordinal] = _publish(context, ordinal, keys[ordinal], result, Path(scratch))
+            if result["fell_back"] and not warned:
+                warned = True
+                context.say(f"encoding by the tokenizers library, which is slower: {result['fell_back']}")
             tokens += sum(split["tokens"] for split in records[ordinal]["splits"].values())
             context.progress("encoding documents", len(records), len(shards), tokens=tokens)
         ordered = [records[ordinal] for ordinal in range(len(shards))]
