@@ -12,7 +12,8 @@ import pytest
 from tests.pipeline.run_folder import recipe
 from tests.pipeline.run_folder import steps as example_steps
 from textmill.pipeline.run import run_recipe
-from textmill.report import collect, render, write_report
+from textmill.report import render
+from textmill.report.collect import collect, write_report
 from textmill.report.histograms import Bounds, score_histograms
 from textmill.workspace import Commit, FileRecord, PassRecord, Workspace, connect, status
 

@@ -14,8 +14,18 @@ True
 For a run there is ``write_report(Workspace.open("runs/notes"))``.
 """
 
-from textmill.report.collect import collect, write_report
+from typing import Any
+
 from textmill.report.model import FunnelRow, ReportData
 from textmill.report.render import render
 
-__all__ = ["FunnelRow", "ReportData", "collect", "render", "write_report"]
+__all__ = ["FunnelRow", "ReportData", "render", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    # Drawing needs neither DuckDB nor Arrow; reading a run does.
+    if name == "write_report":
+        from textmill.report.collect import write_report
+
+        return write_report
+    raise AttributeError(f"module 'textmill.report' has no attribute {name!r}")

@@ -76,7 +76,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
         return [low]
     rough = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(rough))
-    apart = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    apart = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.7)
     first = math.ceil(low / apart - 1e-9)
     last = math.floor(high / apart + 1e-9)
     return [round(position * apart, 12) + 0.0 for position in range(first, last + 1)]
