@@ -3,7 +3,7 @@
 ========  ======  ======  =====  =======  ========  =====  ====================================================
 preset    layers  width   heads  kv       MLP       tied   parameters (with the vocabulary of ``vocab_size``)
 ========  ======  ======  =====  =======  ========  =====  ====================================================
-tiny      4       128     4      2        384       yes    1.2 M (4,096); see docs/decisions/0007
+tiny      4       128     2      2        384       yes    1.38 M (4,096); see docs/decisions/0007
 125m      12      768     12     12       2560      yes    124 M (32,000); GPT-2 small's depth and width
 350m      24      1024    16     16       2816      yes    341 M (32,000); GPT-2 medium's depth and width
 1b        16      2048    32     8        8192      yes    1.04 B (32,000), 1.24 B (128,256); Llama 3.2 1B's
@@ -38,7 +38,7 @@ class Shape:
 
 
 PRESETS: dict[str, Shape] = {
-    "tiny": Shape(4, 128, 4, 2, 384, tie_embeddings=True, vocab_size=4_096, seq_len=256),
+    "tiny": Shape(4, 128, 2, 2, 384, tie_embeddings=True, vocab_size=4_096, seq_len=256),
     "125m": Shape(12, 768, 12, 12, 2_560, tie_embeddings=True),
     "350m": Shape(24, 1_024, 16, 16, 2_816, tie_embeddings=True),
     "1b": Shape(16, 2_048, 32, 8, 8_192, tie_embeddings=True, rope_theta=500_000.0),
