@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from textmill.errors import UserError
-from textmill.train.loop import Trained, steps_of, train
+from textmill.train.loop import Trained, next_token_loss, steps_of, train
 from textmill.train.settings import TrainSection
 from textmill.train.store import FolderStore
 
@@ -236,6 +236,30 @@ def test_micro_batches_give_the_same_gradient_but_for_rounding(tmp_path: Path) -
     first, second = weights(tmp_path / "whole", 3), weights(tmp_path / "parts", 3)
     for key in first:
         torch.testing.assert_close(first[key], second[key], rtol=1e-3, atol=1e-4)
+
+
+def test_bfloat16_learns_too_and_keeps_float32_weights(tmp_path: Path) -> None:
+    trained = run(tmp_path, {"dtype": "bf16", "log_every": 6})
+    assert rows(tmp_path)[0]["loss"] > trained.state.last_loss  # type: ignore[operator]
+    assert {value.dtype for value in weights(tmp_path).values()} == {torch.float32}
+
+
+def test_compiled_blocks_train_as_plain_ones_do_or_say_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_compiler(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no working C++ compiler\nat all")
+
+    monkeypatch.setattr("textmill.train.loop.next_token_loss", _first_call(no_compiler))
+    said: list[str] = []
+    run(tmp_path, {"compile": True}, said=said)
+    assert "torch.compile does not work here, training uncompiled: no working C++ compiler" in said
+
+
+def _first_call(fails: Any) -> Any:
+    """A stand-in for ``next_token_loss`` whose first call, that of the compilation, fails."""
+    calls = iter([fails])
+    return lambda *arguments: next(calls, next_token_loss)(*arguments)
 
 
 def test_divergence_names_step_and_samples(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 import string
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,9 @@ def test_killed_while_publishing_ends_in_the_same_model(
     kill_after: int, finished: tuple[Path, dict[str, StageResult]], tmp_path: Path
 ) -> None:
     root = tmp_path / "run"
-    done = prepared(root)
+    for name in ("tokenizer", "tokens"):
+        shutil.copytree(finished[0] / name, root / name)
+    done = {name: finished[1][name] for name in ("documents", "tokenizer", "tokens")}
     with pytest.raises(Killed):
         TrainSection(**TRAIN).run(LocalStageContext(root, done, kill_after=kill_after))
     result = TrainSection(**TRAIN).run(LocalStageContext(root, done))

@@ -27,7 +27,7 @@ class Defaults:
 
 
 DEFAULTS: dict[str, Defaults] = {
-    "tiny": Defaults("muon", 0.02, 16, 16, "wsd", 10, weight_decay=0.0),
+    "tiny": Defaults("muon", 0.04, 16, 16, "wsd", 10, weight_decay=0.0),
     "125m": Defaults("adamw", 6e-4, 256, 16, "cosine", 0.01),
     "350m": Defaults("adamw", 3e-4, 256, 8, "cosine", 0.01),
     "1b": Defaults("adamw", 2e-4, 512, 4, "cosine", 0.01),

@@ -189,6 +189,7 @@ class _Training:
             _compile_blocks(model, self._batch(0)[:1], self.say)
         model.train()
         clock, first = _Clock(), state.step
+        loss = math.nan  # until the first one is read from the device
         while state.step < state.steps:
             grad_norm = self._step(model, optimizers)
             state.step += 1
