@@ -164,7 +164,7 @@ class Run:
         """Write the report card; returns its path in the run folder."""
         from textmill.report import write_report
 
-        return write_report(self.workspace)
+        return str(write_report(self.workspace))
 
     def _token_folder(self) -> tuple[Path, int]:
         record = self.workspace.manifest.find("tokens")

@@ -14,6 +14,7 @@ from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
+from textmill.steps.settings import InputPath
 
 if TYPE_CHECKING:
     from textmill.documents import Batch
@@ -44,7 +45,7 @@ class Language(Filter):
     characters: int = Field(
         default=1500, ge=30, description="Characters looked at, a third each from beginning, middle and end."
     )
-    model: str | None = Field(
+    model: InputPath | None = Field(
         default=None, description="Path of another fastText model (``.bin`` or ``.ftz``)."
     )
 

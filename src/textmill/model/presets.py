@@ -38,7 +38,7 @@ class Shape:
 
 
 PRESETS: dict[str, Shape] = {
-    "tiny": Shape(4, 128, 2, 2, 384, tie_embeddings=True, vocab_size=4_096, seq_len=256),
+    "tiny": Shape(4, 128, 2, 2, 384, tie_embeddings=True, vocab_size=4_096, seq_len=128),
     "125m": Shape(12, 768, 12, 12, 2_560, tie_embeddings=True),
     "350m": Shape(24, 1_024, 16, 16, 2_816, tie_embeddings=True),
     "1b": Shape(16, 2_048, 32, 8, 8_192, tie_embeddings=True, rope_theta=500_000.0),

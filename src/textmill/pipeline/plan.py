@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from textmill.steps import GlobalStep, SourceSettings, Stage
+from textmill.steps import Filter, GlobalStep, SourceSettings, Stage
 from textmill.steps.settings import StepSettings
 from textmill.workspace.manifest import FORMAT, PassKind
 
@@ -57,6 +57,16 @@ class PassPlan:
         parts += [step.step_id for step in self.steps]
         parts += [f"fingerprint for {self.prepares.step_id}"] if self.prepares else []
         return " > ".join(parts)
+
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule of every filter, as plain JSON values: the thresholds that the report draws."""
+        return [
+            {"step": step.step_id, **asdict(rule), "described": rule.describe()}
+            for step in self.steps
+            if isinstance(step, Filter)
+            for rule in step.rules()
+        ]
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ class _Coordinator:
                 "does": plan.describe(),
                 "resumed": len(items) - len(missing),
                 "worker_peak_bytes": self.engine.peak_bytes,
+                "rules": plan.rules(),
             },
             tuple(current[item.name] for item in items),
             seconds,

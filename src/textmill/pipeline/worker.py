@@ -12,6 +12,7 @@ import resource
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import IO, Any
 
 from textmill.errors import UserError
@@ -73,6 +74,10 @@ def _serve(task: dict[str, Any], output: IO[str]) -> None:
 
 def _peak_bytes() -> int:
     """Most memory that this process ever had resident, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS (getrusage(2) of each).
-    return peak if sys.platform == "darwin" else peak * 1024
+    try:
+        # Not getrusage: its maximum is inherited from the parent process (getrusage(2), Notes).
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    except (OSError, IndexError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from textmill.steps.context import StepContext
-from textmill.steps.settings import ByteSize
+from textmill.steps.settings import ByteSize, InputPath
 from textmill.steps.source import SourceReader, SourceSettings, Split
 
 DEFAULT_TEXT_FIELDS = ("text", "content", "sentence")
@@ -34,7 +34,7 @@ class Files(SourceSettings):
     name: ClassVar[str] = "files"
     shorthand: ClassVar[str | None] = "paths"
 
-    paths: str | list[str] = Field(
+    paths: InputPath | list[InputPath] = Field(
         description="Folder, file or glob (``data/**/*.jsonl.gz``), local or a URL (``s3://…``); or a list."
     )
     format: Literal["auto", "text", "markdown", "jsonl", "json", "parquet"] = Field(

@@ -294,7 +294,8 @@ class _Training:
         size = self.settings.micro_batch_size or 1
         total = 0.0
         for start in range(0, count, size):
-            windows = [np.asarray(self.validation[i]) for i in range(start, min(start + size, count))]
+            chosen = range(start, min(start + size, count))
+            windows = [np.asarray(self.validation[i * len(self.validation) // count]) for i in chosen]
             batch = torch.from_numpy(np.stack(windows).astype(np.int64)).to(self.device)
             with self._precision():
                 total += float(next_token_loss(model, batch)) * len(batch)

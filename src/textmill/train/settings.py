@@ -119,7 +119,7 @@ class TrainSection(Stage):
     validation_samples: int = Field(
         default=64,
         gt=0,
-        description="Windows of the validation split measured each time, from its beginning.",
+        description="Windows of the validation split measured each time, evenly spread over it.",
     )
 
     @model_validator(mode="after")
