@@ -92,6 +92,12 @@ def recipe_page() -> str:
     for name, model in registry.sources.items():
         lines += _section(f"`{name}`", model)
     lines += ["## curate: what stays, what goes, what is mended", "", "A list; the order is yours.", ""]
+    lines += [
+        "A step of your own is named by import path, `mypackage.rules:NoTables` or `rules.py:NoTables` (a file,",
+        "relative to the recipe), and takes the settings that its class declares: see [Add a step](add-a-step.md).",
+        "So is a source of your own.",
+        "",
+    ]
     for name, step in registry.steps.items():
         lines += _section(f"`{name}` ({_kind(step)})", step)
     for name, section in registry.sections.items():

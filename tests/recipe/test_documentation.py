@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from textmill.cli import main
-from textmill.recipe import Registry, default_registry, load_recipe
+from textmill.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -38,39 +39,74 @@ def test_the_example_of_the_reference_loads() -> None:
     assert load_recipe(example[1]).name == "notes"
 
 
-def test_a_rule_of_ones_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, code in code_blocks("add-a-step.md").items():
-        if "/" not in name:
+@pytest.fixture
+def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files of the pages about steps, and two texts."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for page in ("add-a-step.md", "writing-a-filter.md"):
+        for name, code in code_blocks(page).items():
             (tmp_path / name).write_text(code)
     (tmp_path / "texts.jsonl").write_text('{"text": "Words and words."}\n{"text": "31 words 4 12 77 8"}\n')
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "digits.yaml", "--workers", "1"]) == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("recipe", "verdict"),
+    [
+        ("digits.yaml", "DROPPED by digits, rule share: measured 0.4444, allowed at most 0.1"),
+        ("function.yaml", "DROPPED by digits, rule value: measured 0.4444, allowed at most 0.2"),
+    ],
+)
+def test_a_step_of_ones_own(
+    pages: Path, capsys: pytest.CaptureFixture[str], recipe: str, verdict: str
+) -> None:
+    assert main(["run", recipe, "--workers", "1"]) == 0
     capsys.readouterr()
     assert main(["why", "texts.jsonl:2"]) == 0
-    assert "DROPPED by digits, rule value: measured 0.4444, allowed at most 0.2" in capsys.readouterr().out
+    assert verdict in capsys.readouterr().out
     assert main(["why", "texts.jsonl:1"]) == 0
     assert "KEPT" in capsys.readouterr().out
 
 
-def test_a_step_of_the_mill() -> None:
-    from textmill.documents import Batch
-    from textmill.steps import StepContext
+def test_an_edited_step_is_done_anew_and_set_by_name(pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def kept(*options: str) -> int:
+        assert main(["run", "digits.yaml", "--workers", "1", *options]) == 0
+        capsys.readouterr()
+        assert main(["status", "--json"]) == 0
+        return int(json.loads(capsys.readouterr().out)["steps"][-1]["kept"])
 
-    (code,) = (
-        code for name, code in code_blocks("add-a-step.md").items() if name.endswith("curate/digits.py")
-    )
+    assert kept() == 1
+    assert kept("--set", "digits.max_share=0.5") == 2
+    rules = pages / "rules.py"
+    rules.write_text(rules.read_text().replace("isdigit", "isspace"))
+    assert kept() == 0
+
+
+def test_a_whole_filter_is_at_most_20_lines() -> None:
+    code = code_blocks("add-a-step.md")["rules.py"]
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
-    module = SimpleNamespace()
-    exec(compile(code, "digits.py", "exec"), vars(module))
-    known = default_registry()
-    registry = Registry(known.sources, {**known.steps, "digits": module.Digits}, known.sections)
-    recipe = load_recipe("name: x\nsources: [python_docs]\ncurate: [digits: 0.5]\n", registry=registry)
-    (step,) = recipe.curate
-    scores = step.open(StepContext()).scores(Batch.from_texts(["1234", "ab12", "", "٣x"]))  # type: ignore[attr-defined]
-    (rule,) = step.rules()  # type: ignore[attr-defined]
-    assert rule.keeps(scores["share"]).tolist() == [False, True, True, True]
+
+
+def test_writing_a_filter(pages: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pages / "inbox.mbox").write_text(
+        "From a@b Mon Jan  1 00:00:00 2024\nSubject: x\n\nA letter about divi-\nded words of the sea.\n\n"
+        "From a@b Mon Jan  1 00:00:00 2024\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n/w==\n\n"
+    )
+    (pages / "topics.txt").write_text("divided\nsailing\n")
+    assert main(["run", "own.yaml", "--workers", "1"]) == 0
+    capsys.readouterr()
+    assert main(["status", "--json"]) == 0
+    steps = {step["step"]: step for step in json.loads(capsys.readouterr().out)["steps"]}
+    assert (steps["ingest"]["kept"], steps["ingest"]["failed"]) == (3, 1)
+    assert (steps["prose"]["dropped"], steps["topic"]["dropped"], steps["topic"]["kept"]) == (0, 2, 1)
+    assert main(["why", "A letter about"]) == 0
+    assert "hits 1" in capsys.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_prose.py"],
+        capture_output=True, text=True, cwd=pages, env={**os.environ, "PYTHONPATH": str(pages)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))

@@ -8,7 +8,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from textmill.recipe.kinds import written_name
 from textmill.recipe.model import STAGE_SECTIONS, Recipe, Registry, RunSection, default_registry
+from textmill.steps.imported import REFERENCE_PATTERN
 from textmill.steps.settings import Settings
 
 
@@ -17,8 +19,8 @@ def dump_recipe(recipe: Recipe) -> str:
     equal text.
     """
     tree: dict[str, Any] = {"name": recipe.name, "seed": recipe.seed}
-    tree["sources"] = [{source.name: _item(source)} for source in recipe.sources]
-    tree["curate"] = [{step.name: _item(step)} for step in recipe.curate]
+    tree["sources"] = [{written_name(source): _item(source)} for source in recipe.sources]
+    tree["curate"] = [{written_name(step): _item(step)} for step in recipe.curate]
     for name, section in recipe.stages.items():
         tree[name] = section.model_dump(mode="json")
     tree["run"] = recipe.run.model_dump(mode="json")
@@ -80,7 +82,19 @@ def _list_of(
         for name, model in registry.items()
     ]
     bare = {"enum": list(registry), "description": f"A {kind} with its defaults."}
-    return {"type": ["array", "null"], "items": {"anyOf": [bare, *named]}}
+    own = f"A {kind} of your own, by import path: package.module:Class or file.py:Class."
+    imported = [
+        {"type": "string", "pattern": REFERENCE_PATTERN, "description": own},
+        {
+            "type": "object",
+            "patternProperties": {REFERENCE_PATTERN: {}},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+            "description": own,
+        },
+    ]
+    return {"type": ["array", "null"], "items": {"anyOf": [bare, *named, *imported]}}
 
 
 def _settings(model: type[Settings], key: str, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from textmill.errors import UserError
+from textmill.recipe.kinds import imported_kind, is_import_path, kind_of
 from textmill.recipe.mistakes import RecipeError, did_you_mean, same_name, value_in_words
 from textmill.recipe.model import NAME_PATTERN, STAGE_SECTIONS, Recipe, Registry, RunSection, default_registry
 from textmill.recipe.overrides import Override, apply_overrides
@@ -204,6 +205,9 @@ class _Assembly:
                 where=node.place.where,
             )
             return None
+        if is_import_path(written):
+            own: Item | None = self.own_item(written, node, settings, kind)
+            return own
         name = written if written in registry else same_name(written)
         if name not in registry:
             hint = did_you_mean(written, registry)
@@ -218,12 +222,29 @@ class _Assembly:
                 expected="one of: " + ", ".join(sorted(registry)),
                 found=written,
                 where=(settings.key_place or node.place).where,
-                hint=hint or "a step of your own is written: custom: {function: package.module:name}"
-                if kind == "step"
-                else hint,
+                hint=hint
+                or f"a {kind} of your own is written by import path: package.module:Class or file.py:Class",
             )
             return None
         return build_settings(registry[name], settings, written, self.mistakes)
+
+    def own_item(self, written: str, node: Node, settings: Node, kind: str) -> Any:
+        """A step or source of the user's own, named by import path."""
+        place = settings.key_place or settings.place
+        try:
+            section = "sources" if kind == "source" else "curate"
+            model = imported_kind(section, written, node.place.folder)
+        except UserError as error:
+            inner = f"{error.found} (at {error.where})" if error.found and error.where else error.found
+            self.mistake(
+                error.message,
+                expected=error.expected,
+                found=inner or error.where,
+                where=place.where,
+                hint=error.hint,
+            )
+            return None
+        return build_settings(model, settings, model.name, self.mistakes)
 
     def misindented(self, value: dict[str, Node], registry: Mapping[str, Any], kind: str) -> None:
         first, *others = value
@@ -245,12 +266,9 @@ class _Assembly:
         node = self.sections.get(section)
         if node is None or not isinstance(node.value, list):
             return
-        registry: Mapping[str, type[Settings]] = (
-            self.registry.sources if section == "sources" else self.registry.steps
-        )
         seen: dict[str, Node] = {}
         for item in node.value:
-            called = _called(item, field, registry)
+            called = _called(item, section, field, self.registry)
             if called is None:
                 continue
             if called in seen:
@@ -297,13 +315,15 @@ class _Assembly:
         self.mistakes.append(UserError(message, **details))
 
 
-def _called(item: Node, field: str, registry: Mapping[str, type[Settings]]) -> str | None:
+def _called(item: Node, section: str, field: str, registry: Registry) -> str | None:
     if isinstance(item.value, str):
-        return same_name(item.value) if same_name(item.value) in registry else None
+        kind = kind_of(section, item.value, item, registry)
+        return kind.name if kind is not None else None
     if not isinstance(item.value, dict) or len(item.value) != 1:
         return None
     name, settings = next(iter(item.value.items()))
-    if same_name(name) not in registry:
+    kind = kind_of(section, name, item, registry)
+    if kind is None:
         return None
     given = settings.value.get(field) if isinstance(settings.value, dict) else None
-    return given.value if given is not None and isinstance(given.value, str) else same_name(name)
+    return given.value if given is not None and isinstance(given.value, str) else kind.name

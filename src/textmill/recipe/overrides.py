@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from textmill.errors import UserError
+from textmill.recipe.kinds import is_import_path, kind_of
 from textmill.recipe.mistakes import did_you_mean, same_name, value_in_words
 from textmill.recipe.model import Recipe, Registry, RunSection
 from textmill.recipe.syntax import Node, Place, parse_yaml
 from textmill.recipe.validation import nested_model
+from textmill.steps.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,19 @@ class _Target:
 
     def _names(self, kind: str, position: int) -> set[str]:
         """What a step or source answers to: its kind, and its id or label."""
-        name, settings = item_parts(self._items(kind)[position])
+        _, settings = item_parts(self._items(kind)[position])
         label = given_label(settings, kind)
-        return {same_name(name)} | ({same_name(label)} if label else set())
+        return {same_name(self._kind_name(kind, position))} | ({same_name(label)} if label else set())
+
+    def _model(self, kind: str, position: int) -> type[Settings] | None:
+        item = self._items(kind)[position]
+        return kind_of(kind, item_parts(item)[0], item, self.registry)
+
+    def _kind_name(self, kind: str, position: int) -> str:
+        """The step's or source's own name: a class named by import path answers to that, not to the path."""
+        name, _ = item_parts(self._items(kind)[position])
+        model = self._model(kind, position) if is_import_path(name) else None
+        return model.name if model is not None else name
 
     def _position(self, kind: str, segment: str, rest: list[str]) -> int:
         items = self._items(kind)
@@ -144,10 +156,11 @@ class _Target:
         if not rest:
             # A whole step is replaced by a step, its settings by settings or a bare value.
             replaces = value.value == name or (isinstance(value.value, dict) and list(value.value) == [name])
-            items[position] = value if replaces else Node({name: value}, self.place, self.place)
+            # An import path stays where the recipe has it: it is relative to the recipe.
+            place = items[position].place if is_import_path(name) else self.place
+            items[position] = value if replaces else Node({name: value}, place, self.place)
             return
-        registry = self.registry.sources if kind == "sources" else self.registry.steps
-        model = registry.get(same_name(name))
+        model = self._model(kind, position)
         holder = {name: settings}
         self._put_below(holder, name, rest, value, model)
         items[position] = Node(dict(holder), items[position].place, items[position].key_place)
@@ -247,12 +260,13 @@ class _Target:
             if section in top:
                 yield from _fields(section, model)
         yield from _fields("run", RunSection)
-        for kind, registry in (("sources", self.registry.sources), ("curate", self.registry.steps)):
+        for kind in ("sources", "curate"):
+            names = [same_name(self._kind_name(kind, p)) for p in range(len(self._items(kind)))]
             for position, item in enumerate(self._items(kind)):
-                name, settings = item_parts(item)
-                same = sum(same_name(item_parts(other)[0]) == same_name(name) for other in self._items(kind))
-                address = given_label(settings, kind) or (name if same == 1 else f"{kind}.{position}")
-                yield from _fields(address, registry.get(same_name(name)))
+                alone = names.count(names[position]) == 1
+                address = given_label(item_parts(item)[1], kind)
+                address = address or (names[position] if alone else f"{kind}.{position}")
+                yield from _fields(address, self._model(kind, position))
 
 
 def item_parts(item: Node) -> tuple[str, Node]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -76,8 +78,12 @@ class Settings(BaseModel):
         return []
 
     def code(self) -> str:
-        """Source text of user-written code that decides results; empty for the mill's own steps."""
-        return ""
+        """Source text of user-written code that decides results; empty for the mill's own steps.
+
+        For a class from outside textmill it is the source of the module that defines it, and of those that
+        define its parents.
+        """
+        return module_source(type(self))
 
     def fingerprint(self) -> str:
         """SHA-256 over settings, version, contents of named files and user code, as hexadecimal digits."""
@@ -109,6 +115,29 @@ class StepSettings(Settings):
     def step_id(self) -> str:
         """What the ledger, the scores and overrides call this step."""
         return self.id or self.name
+
+
+_NOT_USERS = frozenset({"textmill", "pydantic", *sys.builtin_module_names, *sys.stdlib_module_names}) - {
+    "__main__"
+}
+
+
+def module_source(cls: type) -> str:
+    """Source of the modules outside textmill that define ``cls`` and its parents; empty where there is none."""
+    modules = dict.fromkeys(
+        parent.__module__ for parent in cls.__mro__ if parent.__module__.partition(".")[0] not in _NOT_USERS
+    )
+    return "".join(_source_of_module(name) for name in modules)
+
+
+@cache
+def _source_of_module(name: str) -> str:
+    # Read once: what is asked later must be what was imported, not what has been edited since.
+    file = getattr(sys.modules.get(name), "__file__", None)
+    try:
+        return Path(file).read_text("utf-8", "replace") if file else ""
+    except OSError:
+        return ""
 
 
 def _file_digest(path: Path) -> str:
