@@ -10,11 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from textmill.text.classes import CATEGORIES, WORD_BREAKS, class_of
+from textmill.text.sentences import ABBREVIATIONS, terminals
 
 JOINERS = {"Extend", "Format", "ZWJ"}
 NEWLINES = {"Newline", "CR", "LF"}
 LETTERS = {"ALetter", "Hebrew_Letter"}
 MID_NUM_LET_Q = {"MidNumLet", "Single_Quote"}
+TERMINALS = frozenset(terminals().tolist())
+POLICY = (
+    *("terms of use", "privacy policy", "cookie policy"),
+    *("uses cookies", "use of cookies", "use cookies"),
+)
+# No class for numbers: theirs are those of the frozen tables.
+DIGITS = "".join(chr(point) for point in range(0x110000) if CATEGORIES[class_of(point) >> 8] == "Nd")
+CITATION = rf"\[[{DIGITS}]*\]|\[edit\]|\[citation needed\]"
 
 
 def buffer(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -199,3 +208,118 @@ def repetition(text: str) -> dict[str, float]:
 
 def ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
+
+
+def sentences(text: str) -> int:
+    """Sentences of a text, mark by mark."""
+    text = strip(text)
+    count = int(text != "")
+    ended = False
+    for at, character in enumerate(text):
+        if category(character)[0] in "LNS":
+            count += ended
+            ended = False
+        elif character in "!?":
+            ended = ended or at + 1 == len(text) or category(text[at + 1])[0] not in "LN"
+        elif character == ".":
+            ended = ended or is_final_stop(text[:at], text[at + 1 :])
+        elif ord(character) in TERMINALS:
+            ended = True
+    return count
+
+
+def is_final_stop(before: str, after: str) -> bool:
+    """Whether a full stop between the two ends a sentence."""
+    if before.endswith(".") or after.startswith("."):
+        return False
+    last, first = before[-1:], after[:1]
+    if first and category(first)[0] in "LNS":
+        between = last != "" and category(last) == "Ll" and category(first) in ("Lu", "Lt")
+        return between and not ends_in_abbreviation(before)
+    if not last:
+        return True
+    if category(last)[0] == "S":
+        return False
+    if category(last)[0] not in "LM":
+        return True
+    if category(last) in ("Lu", "Lt"):
+        return before[-2:-1] != "" and category(before[-2]) in ("Lu", "Lt")
+    if before[-2:-1] in ("", ".", "(") or is_white(before[-2]):
+        return category(last) != "Ll"
+    return not ends_in_abbreviation(before)
+
+
+def ends_in_abbreviation(text: str) -> bool:
+    word = re.search(r"[A-Za-z]*\Z", text)[0]  # type: ignore[index]
+    whole = len(word) == len(text) or category(text[-len(word) - 1])[0] not in "LN"
+    return whole and word in ABBREVIATIONS
+
+
+def cut_lines(
+    text: str,
+    *,
+    max_word_length: int = 1000,
+    citations: bool = True,
+    terminal_punctuation: bool = True,
+    min_words: int = 3,
+    javascript: bool = True,
+    policy: bool = True,
+) -> tuple[str, list[int]]:
+    """C4's rules about lines: what is left, and how often each rule struck."""
+    counts = [0] * 6
+    kept = []
+    for line in map(strip, lines(text)):
+        words = [word for word in split_white(line) if word]
+        small = line
+        removed = 0
+        if citations:
+            small, removed = re.subn(CITATION, "", line)
+        low = "".join(character.lower() if character.isascii() else character for character in small)
+        rule = None
+        if max_word_length >= 0 and any(len(word) > max_word_length for word in words):
+            rule, removed = 0, 0
+        elif terminal_punctuation and (
+            not small.endswith((".", "?", "!", '"', "'")) or small.endswith("...")
+        ):
+            rule = 1
+        elif len(words) < min_words:
+            rule = 2
+        elif "lorem ipsum" in low:
+            pass
+        elif javascript and "javascript" in low:
+            rule = 3
+        elif "{" in low:
+            pass
+        elif policy and any(phrase in low for phrase in POLICY):
+            rule = 4
+        counts[5] += removed
+        if rule is None:
+            kept.append(small)
+        elif line:
+            counts[rule] += 1
+    return strip("\n".join(kept)), counts
+
+
+def split_white(text: str) -> list[str]:
+    return "".join(" " if is_white(character) else character for character in text).split(" ")
+
+
+def c4_statistics(text: str) -> dict[str, float]:
+    rows = lines(text)
+    return {
+        "lorem_ipsum": sum(bool(re.search("(?ai:lorem ipsum)", row)) for row in rows),
+        "curly_brackets": sum("{" in row for row in rows),
+        "sentences": sum(map(sentences, rows)),
+    }
+
+
+def line_statistics(text: str, short_line: int) -> dict[str, float]:
+    rows = [row for row in lines(text) if strip(row)]
+    copies = [row for at, row in enumerate(rows) if row in rows[:at]]
+    ends = {".", "!", "?", *map(chr, TERMINALS)}
+    return {
+        "punctuated_lines": ratio(sum(row[-1] in ends for row in rows), len(rows)),
+        "short_lines": ratio(sum(len(row) <= short_line for row in rows), len(rows)),
+        "duplicate_line_characters": ratio(sum(map(len, copies)), len(text.replace("\n", ""))),
+        "newlines_per_word": ratio(text.count("\n"), len(tokens(text))),
+    }

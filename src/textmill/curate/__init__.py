@@ -13,8 +13,10 @@
 ['A café\\n\\nby the sea.']
 """
 
+from textmill.curate.c4 import C4, C4Lines
 from textmill.curate.custom import Custom
 from textmill.curate.exact_dedup import ExactDedup
+from textmill.curate.fineweb import FineWeb
 from textmill.curate.gopher_quality import GopherQuality
 from textmill.curate.gopher_repetition import GopherRepetition
 from textmill.curate.language import Language
@@ -22,14 +24,28 @@ from textmill.curate.normalize import Normalize
 from textmill.steps.settings import StepSettings
 
 STEPS: dict[str, type[StepSettings]] = {
-    step.name: step for step in (Normalize, Language, GopherQuality, GopherRepetition, ExactDedup, Custom)
+    step.name: step
+    for step in (
+        Normalize,
+        Language,
+        GopherQuality,
+        GopherRepetition,
+        C4Lines,
+        C4,
+        FineWeb,
+        ExactDedup,
+        Custom,
+    )
 }
 """What a recipe may write under ``curate:``. Importing it imports nothing heavy."""
 
 __all__ = [
+    "C4",
     "STEPS",
+    "C4Lines",
     "Custom",
     "ExactDedup",
+    "FineWeb",
     "GopherQuality",
     "GopherRepetition",
     "Language",

@@ -3,10 +3,11 @@
     data: uint8[bytes]  offsets: int64[documents + 1]        many documents, one buffer (Arrow's own layout)
          │
          ├─ segment_words ─────► Words ──┬─► quality_statistics ────► {"words": float64[documents], ...}
-         ├─ split_lines ───────► Lines ──┤
+         ├─ split_lines ───────► Lines ──┼─► line_statistics, c4_statistics, cut_lines
          └─ split_paragraphs ──► Lines ──┴─► repetition_statistics ─► {"top_2_gram": float64[documents], ...}
 
     classes   code points: Word_Break, General_Category ...      hashing   XXH64 of byte spans
+    sentences count_sentences
 
 >>> import numpy as np
 >>> text = "Déjà vu, déjà vu.".encode()
@@ -23,20 +24,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from textmill.text.c4 import LineRules, c4_statistics, cut_lines
 from textmill.text.classes import class_of, class_table, unicode_version
+from textmill.text.fineweb import line_statistics
 from textmill.text.hashing import hash_bytes, hash_spans
 from textmill.text.lines import Lines, split_lines, split_paragraphs
 from textmill.text.ngrams import repetition_statistics
+from textmill.text.sentences import count_sentences
 from textmill.text.statistics import quality_statistics
 from textmill.text.words import Words, segment_words
 
 __all__ = [
+    "LineRules",
     "Lines",
     "Words",
+    "c4_statistics",
     "class_of",
     "class_table",
+    "count_sentences",
+    "cut_lines",
     "hash_bytes",
     "hash_spans",
+    "line_statistics",
     "quality_statistics",
     "repetition_statistics",
     "segment_words",
@@ -58,4 +67,7 @@ def warm_up() -> None:
     )
     quality_statistics(data, offsets, words, lines, ("the",))
     repetition_statistics(data, offsets, words, lines, paragraphs)
+    line_statistics(data, offsets, words, lines)
+    c4_statistics(data, lines)
+    cut_lines(data, lines, LineRules())
     hash_bytes(text)

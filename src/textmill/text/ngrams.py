@@ -76,7 +76,7 @@ def repetition_statistics(
             )
     table = np.zeros((len(STATISTICS), offsets.size - 1), np.float64)
     text = _characters(data, offsets)
-    _duplicates(
+    count_duplicates(
         data,
         lines.starts,
         lines.ends,
@@ -87,7 +87,7 @@ def repetition_statistics(
         text,
         table[0:2],
     )
-    _duplicates(
+    count_duplicates(
         data,
         paragraphs.starts,
         paragraphs.ends,
@@ -114,7 +114,7 @@ def _characters(data, offsets):
 
 
 @kernel
-def _duplicates(data, starts, ends, characters, flags, hashes, document_offsets, text, table):
+def count_duplicates(data, starts, ends, characters, flags, hashes, document_offsets, text, table):
     """Fractions of lines (or paragraphs) that repeat an earlier one of the document; same of characters."""
     data = borrowed(data)
     longest = 0
