@@ -54,8 +54,8 @@ def _with_documents(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]
             found = run._connection.execute(
                 "SELECT source, locator, url, left(text, ?) FROM documents WHERE id = ?::BLOB",
                 [EXCERPT_CHARACTERS, bytes.fromhex(row["id"])],
-            ).fetchone()
-            known[row["id"]] = found or (None, None, None, None)
+            ).fetchall()
+            known[row["id"]] = found[0] if found else (None, None, None, None)
         for name, value in zip(("source", "locator", "url", "text"), known[row["id"]], strict=True):
             row[name] = value
     return rows

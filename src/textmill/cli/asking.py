@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from textwrap import wrap
 from typing import Any
 
 from textmill.cli import screen
@@ -140,11 +141,12 @@ def _print_story(story: dict[str, Any]) -> None:
     scores = story.get("scores") or {}
     if scores:
         print("\nmeasured")
-        for line in _scores_in_lines(scores)[:9]:
+        for line in _scores_in_lines(scores)[:6]:
             print(f"  {line}")
     if story.get("excerpt"):
         print("\nit begins")
-        print(f"  {screen.one_line(str(story['excerpt']), 220)}")
+        for line in wrap(screen.one_line(str(story["excerpt"]), 150), 76):
+            print(f"  {line}")
 
 
 def _verdict(story: dict[str, Any]) -> str:
@@ -183,16 +185,18 @@ def _event(event: dict[str, Any]) -> str:
 
 
 def _scores_in_lines(scores: dict[str, Any], width: int = 76) -> list[str]:
-    """``gopher_quality: words 56, mean_word_length 4.1``: a paragraph per step."""
-    from textwrap import wrap
-
+    """``gopher_quality: words 56, mean_word_length 4.1``: a paragraph per step, zeros last and without names."""
     by_step: dict[str, list[str]] = {}
     for name, value in scores.items():
         step, _, score = name.rpartition(".")
-        by_step.setdefault(step, []).append(f"{score} {screen.number(value)}")
+        zero = isinstance(value, int | float) and value == 0
+        by_step.setdefault(step, []).append("" if zero else f"{score} {screen.number(value)}")
     lines = []
     for step, parts in by_step.items():
-        text = (f"{step}: " if step else "") + ", ".join(parts)
+        told = [part for part in parts if part]
+        if len(told) < len(parts):
+            told.append("all others 0" if told else "all 0")
+        text = (f"{step}: " if step else "") + ", ".join(told)
         lines += wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
     return lines
 

@@ -105,10 +105,10 @@ def _story(connection: duckdb.DuckDBPyConnection, identifier: bytes, found_by: s
     for view in views:
         relation = connection.execute(f"SELECT * FROM {view} WHERE id = ?::BLOB", [identifier])
         names = [column[0] for column in relation.description or []]
-        row = relation.fetchone()
-        if row is None:
+        rows = relation.fetchall()
+        if not rows:
             continue
-        values = dict(zip(names, row, strict=True))
+        values = dict(zip(names, rows[0], strict=True))
         for name in ("source", "locator", "url", "characters"):
             story[name] = values[name]
         story["outcome"], story["step"], story["rule"] = values["verdict"], values["step"], values["rule"]
@@ -142,10 +142,10 @@ def _events(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> list[di
 
 def _matched(connection: duckdb.DuckDBPyConnection, event: dict[str, Any]) -> dict[str, Any]:
     identifier = bytes.fromhex(event["matched_id"])
-    row = connection.execute(
+    rows = connection.execute(
         "SELECT source, locator, url FROM scores_0 WHERE id = ?::BLOB", [identifier]
-    ).fetchone()
-    source, locator, url = row if row else (None, None, None)
+    ).fetchall()
+    source, locator, url = rows[0] if rows else (None, None, None)
     return {
         "id": event["matched_id"],
         "source": source,
@@ -157,9 +157,9 @@ def _matched(connection: duckdb.DuckDBPyConnection, event: dict[str, Any]) -> di
 
 def _excerpt(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> str | None:
     for table in ("documents", "ingested"):
-        row = connection.execute(
+        rows = connection.execute(
             f"SELECT left(text, {EXCERPT_CHARACTERS}) FROM {table} WHERE id = ?::BLOB", [identifier]
-        ).fetchone()
-        if row:
-            return str(row[0])
+        ).fetchall()
+        if rows:
+            return str(rows[0][0])
     return None

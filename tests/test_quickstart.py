@@ -1,0 +1,112 @@
+"""The main job, through the command line, on a third of its input (all of it: ``-m slow``)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textmill.api import Run
+
+SMALLER = ["--set", "python_docs.max_source_bytes=16MB", "--set", "train.tokens=300k"]
+
+
+def textmill(*arguments: str | Path, timeout: float = 1500) -> str:
+    """Run a command as a user does; returns what it printed."""
+    command = [sys.executable, "-m", "textmill.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(
+    scope="module", params=["a third", pytest.param("all of it", marks=pytest.mark.slow)], autouse=True
+)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("quickstart") / "run"
+    textmill("quickstart", "--out", target, *(SMALLER if request.param == "a third" else []))
+    return target
+
+
+def status(folder: Path) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(textmill("status", folder, "--json"))
+    return answer
+
+
+@pytest.mark.timeout(1800)
+def test_it_keeps_a_megabyte_and_drops_by_several_rules_and_duplicates(folder: Path) -> None:
+    steps = {step["step"]: step for step in status(folder)["steps"]}
+    assert list(steps) == [
+        "ingest", "normalize", "language", "gopher_quality", "gopher_repetition", "exact_dedup"
+    ]  # fmt: skip
+    assert steps["exact_dedup"]["characters_kept"] >= 1_000_000
+    for step in ("language", "gopher_quality", "gopher_repetition", "exact_dedup"):
+        assert steps[step]["dropped"] > 0, step
+    for step in steps.values():
+        assert step["in"] == step["kept"] + step["dropped"] + step["failed"]
+    rules = Run(folder).query("SELECT DISTINCT step, rule FROM events WHERE action = 'dropped'").fetchall()
+    assert len(rules) >= 5
+
+
+def test_the_model_is_at_least_a_fifth_better_than_a_unigram_model(folder: Path) -> None:
+    evaluation = status(folder)["evaluation"]
+    assert 0.5 < evaluation["bits_per_byte"] <= 0.8 * evaluation["unigram_bits_per_byte"]
+    page = (folder / "report.html").read_text()
+    assert f"{evaluation['bits_per_byte']:.2f}" in page
+
+
+def test_nothing_is_wrong_with_the_run(folder: Path) -> None:
+    assert "PASS" in textmill("verify", folder).upper()
+
+
+def test_the_same_command_again_has_nothing_to_do(folder: Path, request: pytest.FixtureRequest) -> None:
+    before = (folder / "manifest.json").read_bytes()
+    smaller = SMALLER if "a third" in request.node.callspec.params.values() else []
+    textmill("quickstart", "--out", folder, *smaller, timeout=120)
+    assert (folder / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("outcome", ["kept", "dropped", "matched"])
+def test_why_answers_in_one_screen(folder: Path, outcome: str) -> None:
+    table = "documents" if outcome == "kept" else f"(SELECT * FROM events WHERE action = '{outcome}')"
+    row = Run(folder).query(f"SELECT lower(hex(id)), locator FROM {table} ORDER BY id LIMIT 1").fetchall()[0]
+    answer = textmill("why", row[0], "--run", folder)
+    assert row[1].rpartition("/")[2][:30] in answer
+    assert len(answer.splitlines()) <= 24
+    assert {"kept": "KEPT", "dropped": "DROPPED", "matched": "DUPLICATE"}[outcome] in answer
+
+
+def test_a_training_step_leads_back_to_its_documents(folder: Path) -> None:
+    run = Run(folder)
+    traced = run.trace(step=3)
+    assert {row["source"] for row in traced} == {"python_docs"}
+    kept = {row[0] for row in run.query("SELECT lower(hex(id)) FROM documents").fetchall()}
+    assert {row["id"] for row in traced} <= kept
+    batch = run.workspace.manifest.find("train").numbers["batch_size"]  # type: ignore[union-attr]
+    assert len({row["sample"] for row in traced}) == batch
+    assert run.trace(sample=traced[0]["sample"])[0]["id"] == traced[0]["id"]
+
+
+def test_a_sample_decodes_to_the_text_of_its_documents(folder: Path) -> None:
+    from textmill.tokenizer.load import load_encoder
+
+    run = Run(folder)
+    tokens = run.tokens("train")
+    encoder = load_encoder(folder / "tokenizer")
+    rows = [row for row in run.trace(sample=5) if row["last_token"] - row["first_token"] > 20]
+    text = encoder.decode(tokens[5].tolist())
+    document = run.query(f"SELECT text FROM documents WHERE hex(id) = '{rows[0]['id'].upper()}'").fetchall()[
+        0
+    ]
+    pieces = text.split("<|endoftext|>")
+    assert any(piece.strip("\ufffd")[:60] in document[0] for piece in pieces if len(piece) > 60)
+
+
+def test_the_model_writes_on(folder: Path) -> None:
+    written = textmill("generate", "Return the", "--run", folder, "--max-new-tokens", "20", "--seed", "1")
+    assert len(written.strip()) > 5
+    assert not written.startswith("Return the")
