@@ -159,13 +159,12 @@ def test_a_tokenizer_and_tokens_by_themselves(run: Path, capsys: pytest.CaptureF
     counted = answer(capsys, "tokenizer", "count", "texts.jsonl", "--tokenizer", "runs/tok/tokenizer")
     assert "documents   3 (1 unreadable)" in counted
     out = answer(
-        capsys, "tokens", "build", "texts.jsonl", "--tokenizer", "runs/tok/tokenizer", "--seq-len", "16",
-        "--validation", "0", "--out", "runs/tokens", "--workers", "1",
+        capsys, "tokens", "build", "texts.jsonl", "--tokenizer", "runs/tok/tokenizer",
+        "--shard_size", "16", "--output_dir", "shards", "--num_proc", "1",
     )  # fmt: skip
-    index = json.loads(Path("runs/tokens/tokens/index.json").read_text())
     tokens = int(re.search(r"tokens +([\d,]+)", counted)[1].replace(",", ""))  # type: ignore[index]
-    assert index["splits"]["train"]["tokens"] == tokens + 3, "one end of text after each document"
-    assert (
-        main(["tokens", "build", "texts.jsonl", "--tokenizer", "x", "--validation", "2", "--out", "y"]) == 2
-    )
-    assert "--validation 2" in capsys.readouterr().err
+    built = json.loads(Path("shards/tokens.json").read_text())
+    assert built["tokens"] == tokens + 3, "one end of text after each document"
+    assert f"{tokens + 3:,} (uint16)" in out
+    assert main(["tokens", "build", "texts.jsonl", "--tokenizer", "x", "--total", "-2", "--out", "y"]) == 2
+    assert "--total" in capsys.readouterr().err

@@ -62,5 +62,5 @@ def test_row_groups_do_not_follow_the_batches(tmp_path: Path, monkeypatch: pytes
 
 def test_the_header_has_room_for_any_number() -> None:
     dtype = np.dtype("<u4")
-    lengths = {len(shard_writer._header(tokens, dtype)) for tokens in (0, 1, 10**6, 10**15)}
+    lengths = {len(shard_writer.npy_header(tokens, dtype)) for tokens in (0, 1, 10**6, 10**15)}
     assert len(lengths) == 1

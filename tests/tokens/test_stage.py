@@ -167,10 +167,10 @@ def test_kernels_that_err_are_found_out_and_said(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(FastEncoder, "_encode", wrong)
     monkeypatch.setattr(stage, "COMPILED_FROM_BYTES", 1)
-    build._open_encoder.cache_clear()
+    build.open_encoder.cache_clear()
     context = LocalStageContext(root, prepare(root))
     assert section().run(context) == expected
-    build._open_encoder.cache_clear()
+    build.open_encoder.cache_clear()
     assert tree_digests(root) == tree_digests(expected_root)
     assert [line for line in context.said if "by the tokenizers library" in line] == context.said[:1]
 
@@ -292,7 +292,7 @@ def test_an_id_out_of_range_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
         def encode_utf8(self, data: Any, offsets: Any) -> Any:
             return np.full(len(offsets) - 1, VOCABULARY, np.uint32), np.arange(len(offsets))
 
-    monkeypatch.setattr(build, "_open_encoder", lambda *_: Broken())
+    monkeypatch.setattr(build, "open_encoder", lambda *_: Broken())
     with pytest.raises(UserError, match="not in its vocabulary"):
         encode_shard(item(root), lambda **numbers: None)
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from textmill.cli import token_shards
 from textmill.cli.arguments import Commands, Parser, add_subcommands
 
 TITLE = "stages by themselves"
@@ -26,18 +27,7 @@ def register(add: Commands) -> None:
     count.add_argument("--tokenizer", required=True, metavar="PATH", help="tokenizer.json, or its folder")
     count.set_defaults(run_command=_count)
 
-    tokens = add_subcommands(add("tokens", "Turn text files into token files for training."))
-    build = tokens("build", "Tokenise text files into shards with provenance.")
-    _inputs(build)
-    build.add_argument("--tokenizer", required=True, metavar="PATH", help="tokenizer.json, or its folder")
-    build.add_argument("--seq-len", default="2048", metavar="N", help="tokens per sample (default: 2048)")
-    build.add_argument(
-        "--validation", "--val-split", default="0.01", metavar="SHARE", help="share held out (default: 0.01)"
-    )
-    build.add_argument("--seed", default="0", metavar="N", help="decides what is held out")
-    build.add_argument("--out", "--output", required=True, metavar="FOLDER", help="run folder to write")
-    build.add_argument("--workers", default="0", metavar="N", help="worker processes")
-    build.set_defaults(run_command=_build)
+    token_shards.register(add)
 
 
 def _inputs(parser: Parser) -> None:
@@ -51,18 +41,6 @@ def _train(arguments: argparse.Namespace) -> int:
     changes = [("tokenizer.train.vocab_size", arguments.vocab_size, "--vocab-size")]
     folder = _run(arguments, {"tokenizer": {"train": {"vocab_size": 32_000}}}, changes)
     print(f"\ntokenizer   {Path(folder, 'tokenizer')}")
-    return 0
-
-
-def _build(arguments: argparse.Namespace) -> int:
-    sections = {"tokenizer": {"use": arguments.tokenizer}, "tokens": {}}
-    changes = [
-        ("tokens.seq_len", arguments.seq_len, "--seq-len"),
-        ("tokens.split.validation", arguments.validation, "--validation"),
-        ("seed", arguments.seed, "--seed"),
-    ]
-    folder = _run(arguments, sections, changes)
-    print(f"\ntokens      {Path(folder, 'tokens')}")
     return 0
 
 

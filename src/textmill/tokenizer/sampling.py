@@ -59,10 +59,15 @@ def sample_texts(
 
 def in_sample(identifier: bytes, seed: int, threshold: int) -> bool:
     """Whether a document is among the ``threshold`` / 2**64 of all documents that ``seed`` chooses."""
+    return sample_hash(identifier, seed) < threshold
+
+
+def sample_hash(identifier: bytes, seed: int) -> int:
+    """Where a document stands among all: a number below 2**64 that its id and the seed alone decide."""
     digest = blake2b(
         identifier, digest_size=8, person=_PERSON, key=seed.to_bytes(16, "little", signed=True)
     ).digest()
-    return int.from_bytes(digest, "little") < threshold
+    return int.from_bytes(digest, "little")
 
 
 def sample_evenly(shards: Sequence[Path], *, texts_bytes: int, places: int = 32) -> Iterator[str]:

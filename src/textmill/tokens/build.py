@@ -58,7 +58,7 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Raises:
         UserError: the tokenizer is not the one that the item describes, or gives ids out of range.
     """
-    encoder = _open_encoder(item["tokenizer"], item["tokenizer_sha256"], item["compiled"])
+    encoder = open_encoder(item["tokenizer"], item["tokenizer_sha256"], item["compiled"])
     if (encoder.vocab_size, encoder.eos_id) != (item["vocab_size"], item["eos_id"]):
         raise UserError(
             "the tokenizer changed while tokens were made",
@@ -73,7 +73,7 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     writers: dict[str, TokenShardWriter] = {}
     failures = _FailureWriter(folder / "failures.parquet")
     documents = 0
-    with _one_thread():
+    with one_thread():
         for batch in read_batches(item["documents"]):
             documents += len(batch)
             tokens, lengths, encoded = _encode(encoder, batch, failures)
@@ -182,13 +182,14 @@ class _FailureWriter:
 
 
 @lru_cache(maxsize=2)
-def _open_encoder(folder: str, sha256: str, compiled: bool) -> Encoder:
+def open_encoder(folder: str, sha256: str, compiled: bool, eos_token: str | None = None) -> Encoder:
+    """The tokenizer of a task, kept open for the next one."""
     # The digest is part of the key: a worker that lives on must not encode with yesterday's tokenizer.
-    return load_encoder(Path(folder), compiled=compiled)
+    return load_encoder(Path(folder), eos_token, compiled=compiled)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep the tokenizers library to this thread: the engine already gives every core a worker."""
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

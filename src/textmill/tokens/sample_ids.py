@@ -8,6 +8,7 @@ and ``2i + 1``, and the ids of the second half are the id of nothing. ``upstream
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -43,7 +44,59 @@ def sample_ids(
     return ids
 
 
-def _digest(data: bytes) -> int:
+class SampleIdStream:
+    """Ids of a stream of tokens that arrives in blocks of any size; holds less than one sample.
+
+    Args:
+        seq_len: tokens per sample.
+        itemsize: bytes per token.
+        samples: how many ids there will be in all.
+        mode: as for :func:`sample_ids`.
+    """
+
+    def __init__(
+        self, seq_len: int, itemsize: int, samples: int, mode: Literal["correct", "upstream"]
+    ) -> None:
+        self._span = seq_len * (itemsize if mode == "correct" else 4)
+        self._left = samples
+        self._rest = b""
+
+    def feed(self, block: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+        """Ids of the samples that end in ``block`` (1-D tokens): little-endian uint64."""
+        view = _little_endian(np.ascontiguousarray(block)).data.cast("B")
+        span = self._span
+        ids: list[int] = []
+        start = 0
+        if self._rest:
+            start = min(len(view), span - len(self._rest))
+            self._rest += bytes(view[:start])
+            if len(self._rest) < span:
+                return np.zeros(0, "<u8")
+            ids.append(_digest(self._rest))
+            self._rest = b""
+        while start + span <= len(view):
+            ids.append(_digest(view[start : start + span]))
+            start += span
+        self._rest = bytes(view[start:])
+        ids = ids[: self._left]
+        self._left -= len(ids)
+        return np.array(ids, "<u8")
+
+    def finish(self) -> Iterator[npt.NDArray[np.uint64]]:
+        """Ids that are still owed when the tokens have ended, a block at a time.
+
+        With ``upstream``: of what is left, then of nothing.
+        """
+        if self._left:
+            self._left -= 1
+            yield np.array([_digest(self._rest)], "<u8")
+        while self._left:
+            count = min(self._left, 2**16)
+            self._left -= count
+            yield np.full(count, EMPTY_ID, "<u8")
+
+
+def _digest(data: bytes | memoryview) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
 
 

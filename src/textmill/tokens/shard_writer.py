@@ -43,7 +43,7 @@ class TokenShardWriter:
         self.text_bytes = 0
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._file: IO[bytes] = self.tokens_path.open("wb")
-        self._file.write(_header(0, self._dtype))
+        self._file.write(npy_header(0, self._dtype))
         self._table = open_parquet_writer(self.documents_path, DOCUMENT_TABLE_SCHEMA)
         self._pending: list[pa.RecordBatch] = []
         self._pending_documents = 0
@@ -79,7 +79,7 @@ class TokenShardWriter:
         self._flush(everything=True)
         self._table.close()
         self._file.seek(0)
-        self._file.write(_header(self.tokens, self._dtype))
+        self._file.write(npy_header(self.tokens, self._dtype))
         self._file.close()
 
     def _flush(self, *, everything: bool) -> None:
@@ -102,7 +102,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _header(tokens: int, dtype: np.dtype[Any]) -> bytes:
+def npy_header(tokens: int, dtype: np.dtype[Any]) -> bytes:
+    """The header of a 1-D ``.npy`` file of so many tokens; its length is the same for every number."""
     # NumPy leaves room in the header for a growing first axis, so its length does not depend on the number
     # (numpy.lib.format, version 1.0 of the format): it can be written first and filled in last.
     stream = io.BytesIO()

@@ -9,13 +9,14 @@ import torch
 from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
+    from textmill.tokens.consolidated import ConsolidatedTokens
     from textmill.tokens.dataset import TokenSet
 
 
 class TorchTokenSet(Dataset[torch.Tensor]):
     """A map-style data set: item ``i`` is sample ``i`` as int64, shape (seq_len,)."""
 
-    def __init__(self, tokens: TokenSet) -> None:
+    def __init__(self, tokens: TokenSet | ConsolidatedTokens) -> None:
         self.tokens = tokens
 
     def __len__(self) -> int:

@@ -1,0 +1,201 @@
+"""Encoding one split of a source: the tasks that workers run for numbered shards."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from textmill.documents import Batch, Document
+from textmill.documents.shards import open_parquet_writer
+from textmill.errors import UserError
+from textmill.steps.context import StepContext
+from textmill.steps.source import SourceSettings, Split
+from textmill.tokenizer.encode import Encoder, EncodingError
+from textmill.tokenizer.sampling import sample_hash
+from textmill.tokens.build import one_thread, open_encoder
+from textmill.tokens.document_tables import NUMBERED_DOCUMENTS_SCHEMA, table_path
+from textmill.tokens.shard_writer import npy_header
+
+if TYPE_CHECKING:
+    from textmill.steps.stage import Report
+
+BATCH_CHARACTERS = 2 * 2**20
+BATCH_DOCUMENTS = 1024
+# Resolution of the histogram by which the documents of a test shard are chosen.
+BUCKETS = 4096
+# Of the documents read while measuring, one in so many is encoded, and the first of each split.
+MEASURED = 64
+
+
+def encode_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Encode the documents of one split into ``<path>.npy`` with its table of documents.
+
+    Args:
+        item: ``source`` (class and values), ``split`` (work, version, bytes), ``tokenizer``,
+            ``tokenizer_sha256``, ``compiled``, ``eos_token``, ``dtype``, ``path`` (of the part, without
+            ``.npy``), ``seed``, ``threshold`` (only documents whose hash is below it; None: all).
+        report: called with documents and bytes done.
+
+    Returns:
+        ``tokens``, ``documents``, ``failed``, ``fell_back``; the same stands in ``<path>.json``, written last.
+    """
+    encoder = open_encoder(item["tokenizer"], item["tokenizer_sha256"], item["compiled"], item["eos_token"])
+    dtype = np.dtype(item["dtype"]).newbyteorder("<")
+    path = Path(item["path"])
+    tokens = documents = failed = 0
+    with (
+        one_thread(),
+        path.with_suffix(".npy").open("wb") as file,
+        open_parquet_writer(table_path(path.with_suffix(".npy")), NUMBERED_DOCUMENTS_SCHEMA) as table,
+        path.with_suffix(".failures.jsonl").open("w", encoding="utf-8") as failures,
+    ):
+        file.write(npy_header(0, dtype))
+        for batch, failed_records in _batches(item):
+            ids, lengths, good, reasons = _encode(encoder, batch)
+            if len(ids) and int(ids.max()) >= encoder.vocab_size:
+                raise UserError(
+                    "The tokenizer gives an id that is not in its vocabulary.",
+                    expected=f"ids below {encoder.vocab_size}",
+                    found=str(int(ids.max())),
+                    hint="the tokenizer is damaged; use another one",
+                )
+            file.write(np.ascontiguousarray(ids, dtype).data)
+            offsets = tokens + np.cumsum(lengths) - lengths
+            if len(good):
+                table.write_table(_rows(batch, good, offsets, lengths))
+            for locator, reason in [*failed_records, *reasons]:
+                failures.write(json.dumps({"locator": locator, "reason": reason}, ensure_ascii=False) + "\n")
+            tokens += len(ids)
+            documents += len(good)
+            failed += len(failed_records) + len(reasons)
+            report(documents=len(batch), bytes=batch.text_bytes)
+        file.seek(0)
+        file.write(npy_header(tokens, dtype))
+    result = {
+        "tokens": tokens,
+        "documents": documents,
+        "failed": failed,
+        "fell_back": getattr(encoder, "fell_back", None),
+    }
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(result), "utf-8")
+    partial.replace(path.with_suffix(".json"))
+    return result
+
+
+def measure_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Read a split without encoding it: bytes of text by hash of the document, and bytes per token.
+
+    Returns:
+        ``bytes``: a list of :data:`BUCKETS` sums; ``documents``; ``sample_bytes`` and ``sample_tokens`` of the
+        documents that were encoded, each with its end-of-text token.
+    """
+    encoder = open_encoder(item["tokenizer"], item["tokenizer_sha256"], item["compiled"], item["eos_token"])
+    histogram = np.zeros(BUCKETS, np.int64)
+    documents = sample_bytes = sample_tokens = 0
+    with one_thread():
+        for batch, _ in _batches(dict(item) | {"threshold": None}):
+            sizes = np.diff(batch.offsets)
+            hashes = [sample_hash(identifier, item["seed"]) for identifier in batch.ids]
+            np.add.at(histogram, [value >> 52 for value in hashes], sizes)
+            chosen = np.array(
+                [documents + row == 0 or h % MEASURED == 0 for row, h in enumerate(hashes)], bool
+            )
+            if chosen.any():
+                sample = batch.select(chosen)
+                ids, _, good, _ = _encode(encoder, sample)
+                sample_tokens += len(ids)
+                sample_bytes += int(np.diff(sample.offsets)[good].sum())
+            documents += len(batch)
+            report(documents=len(batch), bytes=batch.text_bytes)
+    return {
+        "bytes": histogram.tolist(),
+        "documents": documents,
+        "sample_bytes": sample_bytes,
+        "sample_tokens": sample_tokens,
+    }
+
+
+def encoded_source(settings: SourceSettings) -> dict[str, Any]:
+    """A source as plain JSON values, for the item of a task."""
+    kind = type(settings)
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", "values": settings.model_dump(mode="json")}
+
+
+def _batches(item: Mapping[str, Any]) -> Iterator[tuple[Batch, list[tuple[str, str]]]]:
+    """Documents of the split, and locator and reason of what could not be read."""
+    module, _, name = item["source"]["class"].partition(":")
+    kind = getattr(importlib.import_module(module), name)
+    settings: SourceSettings = kind.model_validate(item["source"]["values"])
+    pending: list[Document] = []
+    failures: list[tuple[str, str]] = []
+    size = 0
+    with tempfile.TemporaryDirectory(prefix="tokens-") as scratch:
+        reader = settings.open(StepContext(seed=item["seed"], scratch=Path(scratch)))
+        for record in reader.read(Split(**item["split"])):
+            if isinstance(record, Document):
+                pending.append(record)
+                size += len(record.text)
+            else:
+                failures.append((record.locator, record.reason))
+            if size >= BATCH_CHARACTERS or len(pending) + len(failures) >= BATCH_DOCUMENTS:
+                yield _chosen(settings, pending, item), failures
+                pending, failures, size = [], [], 0
+        yield _chosen(settings, pending, item), failures
+
+
+def _chosen(settings: SourceSettings, documents: list[Document], item: Mapping[str, Any]) -> Batch:
+    batch = Batch.from_documents(settings.source_name, documents)
+    if item["threshold"] is None or not documents:
+        return batch
+    mask = [sample_hash(identifier, item["seed"]) < item["threshold"] for identifier in batch.ids]
+    return batch.select(np.array(mask, bool))
+
+
+def _encode(encoder: Encoder, batch: Batch) -> tuple[Any, Any, Any, list[tuple[str, str]]]:
+    """Tokens with an EOS after each document, lengths, positions that could be encoded, and the others."""
+    reasons: list[tuple[str, str]] = []
+    try:
+        ids, offsets = encoder.encode_utf8(batch.data, batch.offsets)
+        good = np.arange(len(batch))
+    except EncodingError:
+        # One text spoils the batch: find it, and keep the others.
+        pieces, kept = [np.zeros(0, np.uint32)], []
+        for position in range(len(batch)):
+            try:
+                one, _ = encoder.encode_utf8(batch.data, batch.offsets[position : position + 2])
+            except EncodingError as error:
+                reasons.append((batch.records.column("locator")[position].as_py(), str(error)))
+            else:
+                pieces.append(one)
+                kept.append(position)
+        good = np.array(kept, np.int64)
+        ids = np.concatenate(pieces)
+        offsets = np.cumsum([0, *map(len, pieces[1:])])
+    return np.insert(ids, offsets[1:], encoder.eos_id), np.diff(offsets) + 1, good, reasons
+
+
+def _rows(batch: Batch, good: Any, offsets: Any, lengths: Any) -> pa.Table:
+    records = batch.records.take(pa.array(good))
+    languages = [_language(value) for value in records.column("metadata").to_pylist()]
+    columns = [
+        records.column("id"),
+        pa.array(offsets),
+        pa.array(lengths),
+        pa.array(np.diff(batch.offsets)[good]),
+        records.column("source"),
+        pa.array(languages, pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=NUMBERED_DOCUMENTS_SCHEMA)
+
+
+def _language(metadata: str | None) -> str | None:
+    value = json.loads(metadata).get("language") if metadata and '"language"' in metadata else None
+    return value if isinstance(value, str) else None
