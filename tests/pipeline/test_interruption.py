@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.pipeline.run_folder import HERE, committed, on_disk
 from textmill.workspace import Workspace, verify
 
-KILLS = 10
+KILLS = 5
 
 PROGRAM = """
 import sys
@@ -31,7 +31,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", program, str(folder)], stderr=subprocess.DEVNULL)
 
 
-def test_sigkill_at_ten_random_instants(tmp_path: Path) -> None:
+def test_sigkill_at_random_instants(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     started = time.monotonic()
     assert start(whole).wait() == 0
@@ -56,4 +56,4 @@ def test_sigkill_at_ten_random_instants(tmp_path: Path) -> None:
     assert verify(workspace) == []
     assert on_disk(folder) == set(expected), "nothing but committed files is left"
     assert not list(folder.rglob("*.part"))
-    assert killed >= 3, "the kills came too late to test anything"
+    assert killed >= 2, "the kills came too late to test anything"
