@@ -109,7 +109,11 @@ def test_writing_a_filter(pages: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+PAGES = [*DOCS.rglob("*.md"), ROOT / "recipes" / "README.md"]
+
+
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in PAGES))
 def test_links_between_pages_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (DOCS / page).read_text(encoding="utf-8")):
-        assert (DOCS / target).exists(), target
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target

@@ -60,7 +60,7 @@ def print_table(
     if title:
         target.print(title, style="bold")
     if not target.is_terminal:
-        _print_plain(columns, rows, stream or sys.stdout)
+        print_plain(columns, rows, stream or sys.stdout)
         return
     from rich.table import Table
     from rich.text import Text
@@ -73,7 +73,10 @@ def print_table(
     target.print(table)
 
 
-def _print_plain(columns: Mapping[str, str], rows: Sequence[Sequence[str]], stream: TextIO) -> None:
+def print_plain(
+    columns: Mapping[str, str], rows: Sequence[Sequence[str]], stream: TextIO | None = None
+) -> None:
+    """A table in plain text, as wide as its content, on a terminal too."""
     table = [list(columns), *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
     for row in table:

@@ -1,0 +1,122 @@
+"""``stats``: how the scores of a run lie."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from textmill.cli import screen
+from textmill.cli.arguments import Commands
+from textmill.cli.run_choice import chosen_run
+
+TITLE = "choose thresholds"
+
+_GROUPS_SHOWN = 12
+_LABELS_SHOWN = 8
+
+
+def register(add: Commands) -> None:
+    """Add the commands of this group."""
+    stats = add("stats", "How the scores lie: mean, percentiles, share outside each rule.")
+    stats.add_argument(
+        "run", nargs="?", metavar="RUN", help="run folder or URL (default: the newest below runs/)"
+    )
+    stats.add_argument("--by", choices=("language", "source"), help="a line for each language or source")
+    stats.add_argument("--step", metavar="STEP", help="only the scores of this step")
+    stats.add_argument("--json", action="store_true", help="as JSON, for programs")
+    stats.set_defaults(run_command=_stats)
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    from textmill.errors import UserError
+    from textmill.recipe.mistakes import did_you_mean
+    from textmill.scores import score_statistics
+    from textmill.workspace import Workspace
+
+    found = score_statistics(Workspace.open(chosen_run(arguments.run)), arguments.by)
+    if arguments.step is not None:
+        steps = list(dict.fromkeys(row["step"] for row in found["scores"]))
+        if arguments.step not in steps:
+            raise UserError(
+                f"No step {arguments.step!r} gave scores.",
+                expected="one of: " + ", ".join(steps),
+                where="--step",
+                hint=did_you_mean(arguments.step, steps),
+            )
+        found["scores"] = [row for row in found["scores"] if row["step"] == arguments.step]
+    if arguments.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return 0
+    for position, step in enumerate(dict.fromkeys(row["step"] for row in found["scores"])):
+        if position:
+            print()
+        _print_step(step, [row for row in found["scores"] if row["step"] == step], arguments.by)
+    return 0
+
+
+def _print_step(step: str, rows: list[dict[str, Any]], by: str | None) -> None:
+    """The scores of one step: a table of distributions, and below it what its rules refuse."""
+    shown = _most_frequent(rows)
+    numbers = [row for row in shown if "labels" not in row]
+    print(step)
+    if numbers:
+        from textmill.scores import PERCENTILES
+
+        columns = {"  score": "left", **({by: "left"} if by else {}), "count": "right", "mean": "right"}
+        columns |= {f"p{percent}": "right" for percent in PERCENTILES}
+        table = [
+            [
+                "  " + row["score"],
+                *([row["group"]] if by else []),
+                screen.count(row["count"]),
+                _short(row["mean"]),
+                *(_short(row[f"p{percent}"]) for percent in PERCENTILES),
+            ]
+            for row in numbers
+        ]
+        screen.print_plain(columns, table)
+    for row in (row for row in shown if "labels" in row and len(row["labels"]) + (by is None) > 1):
+        of = f" of {row['group']}" if by else ""
+        parts = [
+            f"{label} {screen.share(count, row['count'])}"
+            for label, count in list(row["labels"].items())[:_LABELS_SHOWN]
+        ]
+        more = len(row["labels"]) - _LABELS_SHOWN
+        print(f"  {row['score']}{of}: {', '.join(parts)}" + (f", {more} others" if more > 0 else ""))
+    rules = [
+        [
+            "  " + rule["described"],
+            *([row["group"]] if by else []),
+            screen.count(rule["outside"]),
+            screen.share(rule["outside"], row["count"]),
+        ]
+        for row in shown
+        for rule in row["rules"]
+    ]
+    if rules:
+        screen.print_plain(
+            {"  rule": "left", **({by: "left"} if by else {}), "outside": "right", "": "right"}, rules
+        )
+    left_out = len({row["group"] for row in rows}) - len({row["group"] for row in shown})
+    if left_out:
+        print(f"  and {left_out} more with fewer documents (--json shows all)")
+
+
+def _most_frequent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the groups with most documents."""
+    counts: dict[str | None, int] = {}
+    for row in rows:
+        counts[row["group"]] = max(counts.get(row["group"], 0), row["count"])
+    groups = sorted(counts, key=lambda group: (-counts[group], group or ""))[:_GROUPS_SHOWN]
+    return [row for row in rows if row["group"] in groups]
+
+
+def _short(value: float) -> str:
+    """A number in at most seven characters where that is possible: three digits, none in thousands cut."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000 or float(value).is_integer():
+        return f"{value:,.0f}"
+    digits = f"{value:.3g}"
+    return digits if "e" not in digits else f"{value:.1e}"

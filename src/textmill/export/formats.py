@@ -1,0 +1,122 @@
+"""The formats of an exported corpus: one text per line, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textmill.documents import DOCUMENT_SCHEMA, Batch, format_id
+
+FORMATS = ("txt", "jsonl", "parquet")
+COMPRESSIONS = ("gz", "zst")
+
+_ZSTD_LEVEL = 3
+_GZIP_LEVEL = 6
+
+# What str.splitlines and other programs take for the end of a line.
+_LINE_ENDS = re.compile(r"[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+
+
+class Writer(Protocol):
+    """Takes batches and writes one file."""
+
+    folded: int
+    """Texts that lost line breaks, because the format has one text per line."""
+
+    def write(self, batch: Batch) -> None:
+        """Append the documents of ``batch``."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
+
+
+def open_writer(path: Path, format: str, compress: str | None = None) -> Writer:
+    """A writer of one of :data:`FORMATS` to a local file.
+
+    Args:
+        path: the file to write.
+        format: ``txt``, ``jsonl`` or ``parquet``.
+        compress: ``gz`` or ``zst``; inside a Parquet file it is the codec of its pages (zstd if left out).
+    """
+    if format == "parquet":
+        return _Parquet(path, "gzip" if compress == "gz" else "zstd")
+    return _Lines(path, _line_of_text if format == "txt" else _json_lines, compress)
+
+
+def one_line(text: str) -> str:
+    """The text on one line: each line break, with the white space around it, becomes one space."""
+    return _LINE_ENDS.sub(" ", text).strip()
+
+
+class _Lines:
+    def __init__(
+        self, path: Path, lines: Callable[[Batch], tuple[list[str], int]], compress: str | None
+    ) -> None:
+        self.folded = 0
+        self._lines = lines
+        self._file = path.open("wb")
+        self._stream: IO[bytes] | Any = self._file
+        if compress == "gz":
+            # Neither name nor time in the header: the same texts, the same bytes.
+            self._stream = gzip.GzipFile("", "wb", _GZIP_LEVEL, self._file, mtime=0)
+        elif compress == "zst":
+            import zstandard
+
+            self._stream = zstandard.ZstdCompressor(_ZSTD_LEVEL).stream_writer(self._file, closefd=False)
+
+    def write(self, batch: Batch) -> None:
+        lines, folded = self._lines(batch)
+        self.folded += folded
+        if lines:
+            self._stream.write(("\n".join(lines) + "\n").encode())
+
+    def close(self) -> None:
+        if self._stream is not self._file:
+            self._stream.close()
+        self._file.close()
+
+
+def _line_of_text(batch: Batch) -> tuple[list[str], int]:
+    texts = batch.texts
+    lines = [one_line(text) for text in texts]
+    return lines, sum(line != text.strip() for line, text in zip(lines, texts, strict=True))
+
+
+def _json_lines(batch: Batch) -> tuple[list[str], int]:
+    """id, text, source, locator, and url and metadata where there are some."""
+    columns = {name: batch.records.column(name).to_pylist() for name in DOCUMENT_SCHEMA.names}
+    lines = []
+    for row, text in enumerate(columns["text"]):
+        record: dict[str, Any] = {"id": format_id(columns["id"][row]), "text": text}
+        record |= {name: columns[name][row] for name in ("source", "locator")}
+        if columns["root"][row] != columns["id"][row]:
+            record["root"] = format_id(columns["root"][row])
+        if columns["url"][row]:
+            record["url"] = columns["url"][row]
+        if columns["metadata"][row]:
+            record["metadata"] = json.loads(columns["metadata"][row])
+        lines.append(json.dumps(record, ensure_ascii=False))
+    return lines, 0
+
+
+class _Parquet:
+    folded = 0
+
+    def __init__(self, path: Path, codec: str) -> None:
+        repeated = ["source"]
+        self._writer = pq.ParquetWriter(path, DOCUMENT_SCHEMA, compression=codec, use_dictionary=repeated)
+
+    def write(self, batch: Batch) -> None:
+        self._writer.write_table(pa.Table.from_batches([batch.records], schema=DOCUMENT_SCHEMA))
+
+    def close(self) -> None:
+        self._writer.close()
