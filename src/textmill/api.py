@@ -118,9 +118,10 @@ class Run:
         Raises:
             UserError: the run has no tokens, or no such split.
         """
+        from textmill.provenance import token_folder
         from textmill.tokens.dataset import TokenSet
 
-        folder, seq_len = self._token_folder()
+        folder, seq_len = token_folder(self.workspace)
         return TokenSet(folder, split, seq_len).as_torch()
 
     def trace(self, sample: int | None = None, step: int | None = None) -> list[dict[str, Any]]:
@@ -140,7 +141,7 @@ class Run:
         """
         from textmill.provenance import trace
 
-        return trace(self, sample=sample, step=step)
+        return trace(self.workspace, sample=sample, step=step)
 
     def verify(self) -> list[str]:
         """Everything that is wrong with the run, a line each: files, conservation, tokens. Empty means well."""
@@ -165,13 +166,3 @@ class Run:
         from textmill.report import write_report
 
         return str(write_report(self.workspace))
-
-    def _token_folder(self) -> tuple[Path, int]:
-        record = self.workspace.manifest.find("tokens")
-        if record is None:
-            raise UserError(
-                "this run has no tokens",
-                where=self.workspace.url,
-                hint="add sections tokenizer: and tokens: to the recipe and run it again",
-            )
-        return self.workspace.local("tokens"), int(record.numbers["seq_len"])

@@ -10,29 +10,35 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from textmill.documents import Batch, ShardWriter, format_id, read_batches
+from textmill.documents import Batch, ShardWriter, read_batches
 from textmill.errors import UserError
+from textmill.pipeline.faults import (
+    Asker,
+    OpenedStep,
+    check_edit,
+    check_scores,
+    concat,
+    join_edits,
+    join_scores,
+    open_step,
+)
 from textmill.pipeline.rejected import RejectedSample
 from textmill.pipeline.settings_codec import decode
-from textmill.steps import Edit, Filter, GlobalStep, Rule, StepContext, Transform
+from textmill.pipeline.standing import Mask, Standing
+from textmill.steps import GlobalStep, Rule, StepContext, Transform
 from textmill.steps.settings import StepSettings
 from textmill.steps.stage import Report
 from textmill.workspace.commits import Commit, FileRecord, StepCount, check_chain
 from textmill.workspace.ledger_tables import EventLog, VerdictTable, write_sorted
 from textmill.workspace.storage import Storage
-
-Result = TypeVar("Result")
-Mask = npt.NDArray[np.bool_]
 
 # A step that fails on every one of this many documents is broken itself, and says so.
 ALL_FAILED = 100
@@ -61,69 +67,21 @@ def curate_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-@dataclass
-class _Opened:
-    """A step with its runner and what it did so far."""
-
-    step: StepSettings
-    runner: Any
-    rules: Sequence[Rule] = ()
-    count: StepCount = field(default_factory=lambda: StepCount(""))
-    first_error: str = ""
-
-    @property
-    def id(self) -> str:
-        return self.step.step_id
-
-
-@dataclass
-class _Standing:
-    """The documents of a batch that still stand, and the verdicts of all that entered.
-
-    Attributes:
-        entry: the rows as they entered the pass.
-        current: the documents still standing, with their present texts.
-        rows: position in ``entry`` of each standing document.
-    """
-
-    entry: pa.RecordBatch
-    current: Batch
-    rows: npt.NDArray[np.int64]
-    verdicts: list[str]
-    steps: list[str | None]
-    rules: list[str | None]
-    values: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, batch: Batch) -> _Standing:
-        n = len(batch)
-        return cls(batch.records, batch, np.arange(n), ["kept"] * n, [None] * n, [None] * n)
-
-    def judge(self, gone: Mask, verdict: str, step: str, rule: str | None) -> None:
-        for row in self.rows[gone]:
-            self.verdicts[row], self.steps[row], self.rules[row] = verdict, step, rule
-
-    def leave(self, standing: Mask) -> None:
-        self.current = self.current.select(standing)
-        self.rows = self.rows[standing]
-
-
 class _ShardPass:
     def __init__(self, item: Mapping[str, Any], scratch: Path, report: Report) -> None:
         self.item = item
         self.scratch = scratch
-        self.report = report
         self.storage = Storage(item["run"])
         context = StepContext(seed=item["seed"], scratch=scratch)
-        self.opened = [_open(decode(encoded, StepSettings), context) for encoded in item["steps"]]
+        self.opened = [open_step(decode(encoded, StepSettings), context) for encoded in item["steps"]]
         self.groups = _group(self.opened)
-        self.quarantine: dict[str, str] = item.get("quarantine", {})
+        self.asker = Asker(item["quarantine"], item["isolate"], report)
         self.applies = self._load_removals()
-        self.prepares: _Opened | None = None
+        self.prepares: OpenedStep | None = None
         if item["prepares"]:
             step = decode(item["prepares"], GlobalStep)
             count = StepCount(f"{step.step_id} (fingerprint)")
-            self.prepares = _Opened(step, step.open(context), count=count)
+            self.prepares = OpenedStep(step, step.open(context), count=count)
         self.fingerprints: list[pa.RecordBatch] = []
         self.priority = {name: position for position, name in enumerate(item["sources"])}
         self.events = EventLog()
@@ -134,7 +92,7 @@ class _ShardPass:
     # --- one batch -----------------------------------------------------------------------------------------
 
     def take(self, batch: Batch) -> None:
-        standing = _Standing.of(batch)
+        standing = Standing.of(batch)
         if self.applies:
             self._apply_removals(standing)
         for kind, members in self.groups:
@@ -154,9 +112,9 @@ class _ShardPass:
             standing.values,
         )
 
-    def _transform(self, standing: _Standing, opened: _Opened) -> None:
+    def _transform(self, standing: Standing, opened: OpenedStep) -> None:
         before = standing.current
-        edit, errors = self._guard(opened, before, opened.runner.transform, _check_edit, _join_edits)
+        edit, errors = self.asker.ask(opened, before, opened.runner.transform, check_edit, join_edits)
         failed = self._fail(standing, opened, errors)
         after = before if edit is None else before.with_texts(edit.texts, edit.metadata)
         changed = np.flatnonzero(~failed & _differs(before, after))
@@ -178,17 +136,17 @@ class _ShardPass:
         standing.leave(~failed)
         _count(opened, before, before.code_points.sum(), standing.current, failed=int(failed.sum()))
 
-    def _filter(self, standing: _Standing, members: Sequence[_Opened]) -> None:
+    def _filter(self, standing: Standing, members: Sequence[OpenedStep]) -> None:
         batch = standing.current
         keep = np.ones(len(batch), np.bool_)
         for opened in members:
             everyone = self.item["score"] == "all" and getattr(opened.step, "cost", "") == "cheap"
             asked = np.ones(len(batch), np.bool_) if everyone else keep.copy()
             asked_batch = batch.select(asked)
-            scores, errors = self._guard(
-                opened, asked_batch, opened.runner.scores, _check_scores, _join_scores
+            scores, errors = self.asker.ask(
+                opened, asked_batch, opened.runner.scores, check_scores, join_scores
             )
-            self._store(standing, opened, scores or {}, asked)
+            standing.store(opened.id, scores or {}, asked)
             failed = np.zeros(len(batch), np.bool_)
             failed[np.flatnonzero(asked)[list(errors)]] = True
             failed &= keep
@@ -211,8 +169,8 @@ class _ShardPass:
 
     def _apply_rule(
         self,
-        standing: _Standing,
-        opened: _Opened,
+        standing: Standing,
+        opened: OpenedStep,
         rule: Rule,
         keep: Mask,
         asked: Mask,
@@ -254,24 +212,9 @@ class _ShardPass:
         self.rejected.add(records, opened.id, rule.name)
         return len(rows)
 
-    def _store(self, standing: _Standing, opened: _Opened, scores: Mapping[str, Any], asked: Mask) -> None:
-        rows = standing.rows[asked]
-        total = standing.entry.num_rows
-        for name, values in scores.items():
-            column = f"{opened.id}.{name}"
-            if isinstance(values, np.ndarray):
-                floats = np.full(total, np.nan, np.float32)
-                floats[rows] = values
-                standing.values[column] = floats
-            else:
-                labels: list[str | None] = [None] * total
-                for row, label in zip(rows, values, strict=True):
-                    labels[row] = label
-                standing.values[column] = labels
-
     # --- global steps --------------------------------------------------------------------------------------
 
-    def _load_removals(self) -> _Opened | None:
+    def _load_removals(self) -> OpenedStep | None:
         if not self.item["applies"]:
             return None
         step = decode(self.item["applies"], GlobalStep)
@@ -281,9 +224,9 @@ class _ShardPass:
                 table = pq.read_table(stream, filters=[("shard", "=", self.item["shard"])])
             for row in table.to_pylist():
                 removals[row["id"]] = row
-        return _Opened(step, removals, count=StepCount(step.step_id))
+        return OpenedStep(step, removals, count=StepCount(step.step_id))
 
-    def _apply_removals(self, standing: _Standing) -> None:
+    def _apply_removals(self, standing: Standing) -> None:
         opened, batch = self.applies, standing.current
         assert opened is not None
         removals = [opened.runner.get(identifier) for identifier in batch.ids]
@@ -307,10 +250,10 @@ class _ShardPass:
         standing.leave(~gone)
         _count(opened, batch, batch.code_points.sum(), standing.current, dropped=int(gone.sum()))
 
-    def _fingerprint(self, standing: _Standing, opened: _Opened) -> None:
+    def _fingerprint(self, standing: Standing, opened: OpenedStep) -> None:
         batch = standing.current
-        found, errors = self._guard(
-            opened, batch, opened.runner.fingerprint, lambda rows, _: rows, lambda parts, _: _concat(parts)
+        found, errors = self.asker.ask(
+            opened, batch, opened.runner.fingerprint, lambda rows, _: rows, lambda parts, _: concat(parts)
         )
         failed = self._fail(standing, opened, errors)
         if found is not None and found.num_rows:
@@ -324,68 +267,14 @@ class _ShardPass:
 
     # --- faults belong to documents ------------------------------------------------------------------------
 
-    def _guard(
-        self,
-        opened: _Opened,
-        batch: Batch,
-        work: Callable[[Batch], Any],
-        check: Callable[[Any, int], Result],
-        join: Callable[[list[Result | None], int], Result],
-    ) -> tuple[Result | None, dict[int, str]]:
-        """``work(batch)``; if it raises, document by document.
-
-        Returns:
-            The result for the whole batch (None if there is none) and the reason for each row that failed.
-        """
-        if not len(batch):
-            return None, {}
-        quarantined = self._quarantined(opened, batch)
-        if not self.item.get("isolate") and not quarantined:
-            try:
-                return check(work(batch), len(batch)), {}
-            except UserError:
-                raise
-            except Exception:
-                pass  # each document is asked again below, and keeps its own error
-        parts: list[Result | None] = []
-        errors: dict[int, str] = {}
-        for row, identifier in enumerate(batch.ids):
-            parts.append(None)
-            if row in quarantined:
-                errors[row] = quarantined[row]
-                continue
-            if self.item.get("isolate"):
-                self.report(document=format_id(identifier), step=opened.id)
-            try:
-                parts[-1] = check(work(batch.slice(row, 1)), 1)
-            except UserError:
-                raise
-            except Exception as error:
-                errors[row] = f"{type(error).__name__}: {error}"[:500]
-        if errors and not opened.first_error:
-            opened.first_error = next(iter(errors.values()))
-        if len(errors) == len(batch):
-            return None, errors
-        return join(parts, len(batch)), errors
-
-    def _quarantined(self, opened: _Opened, batch: Batch) -> dict[int, str]:
-        if not self.quarantine:
-            return {}
-        reasons = {}
-        for row, identifier in enumerate(batch.ids):
-            entry = self.quarantine.get(format_id(identifier))
-            if entry is not None and entry[0] == opened.id:
-                reasons[row] = entry[1]
-        return reasons
-
-    def _fail(self, standing: _Standing, opened: _Opened, errors: Mapping[int, str]) -> Mask:
+    def _fail(self, standing: Standing, opened: OpenedStep, errors: Mapping[int, str]) -> Mask:
         failed = np.zeros(len(standing.current), np.bool_)
         failed[list(errors)] = True
         self._record_failures(standing, opened, failed, errors)
         return failed
 
     def _record_failures(
-        self, standing: _Standing, opened: _Opened, failed: Mask, reasons: Mapping[int, str]
+        self, standing: Standing, opened: OpenedStep, failed: Mask, reasons: Mapping[int, str]
     ) -> None:
         rows = np.flatnonzero(failed)
         if not len(rows):
@@ -459,20 +348,8 @@ class _ShardPass:
         return write_sorted(pa.Table.from_batches(self.fingerprints), path, by=("key", "id"))
 
 
-def _open(step: StepSettings, context: StepContext) -> _Opened:
-    if isinstance(step, Filter):
-        return _Opened(step, step.open(context), tuple(step.rules()), StepCount(step.step_id))
-    if isinstance(step, Transform):
-        return _Opened(step, step.open(context), count=StepCount(step.step_id))
-    raise UserError(
-        f"{step.step_id} is neither a filter nor a transform",
-        expected="a class that inherits from textmill.steps.Filter or Transform",
-        found=type(step).__name__,
-    )
-
-
-def _group(opened: Sequence[_Opened]) -> list[tuple[str, list[_Opened]]]:
-    groups: list[tuple[str, list[_Opened]]] = []
+def _group(opened: Sequence[OpenedStep]) -> list[tuple[str, list[OpenedStep]]]:
+    groups: list[tuple[str, list[OpenedStep]]] = []
     for one in opened:
         if isinstance(one.step, Transform):
             groups.append(("transform", [one]))
@@ -484,7 +361,7 @@ def _group(opened: Sequence[_Opened]) -> list[tuple[str, list[_Opened]]]:
 
 
 def _count(
-    opened: _Opened, before: Batch, characters: int, after: Batch, dropped: int = 0, failed: int = 0
+    opened: OpenedStep, before: Batch, characters: int, after: Batch, dropped: int = 0, failed: int = 0
 ) -> None:
     opened.count += StepCount(
         opened.count.step,
@@ -504,56 +381,3 @@ def _differs(before: Batch, after: Batch) -> Mask:
         return np.zeros(len(before), np.bool_)
     unequal = pc.not_equal(before.records.column("text"), after.records.column("text"))
     return np.asarray(unequal.to_numpy(zero_copy_only=False), np.bool_)
-
-
-def _check_edit(edit: Edit, count: int) -> Edit:
-    if len(edit.texts) != count:
-        raise TypeError(f"the transform gave {len(edit.texts)} texts for {count} documents")
-    if edit.texts.null_count:
-        raise TypeError("the transform gave no text for a document")
-    return edit
-
-
-def _join_edits(parts: list[Edit | None], count: int) -> Edit:
-    done = [part for part in parts if part is not None]
-    kind = done[0].texts.type
-    texts = pa.concat_arrays([part.texts if part else pa.array([""], kind) for part in parts])
-    names = {name: None for part in done for name in part.counts}
-    counts = {
-        name: np.array([part.counts[name][0] if part and name in part.counts else 0 for part in parts])
-        for name in names
-    }
-    metadata = None
-    if all(part.metadata is not None for part in done):
-        metadata = pa.concat_arrays([part.metadata if part else pa.nulls(1, pa.string()) for part in parts])
-    return Edit(texts, counts, metadata)
-
-
-def _check_scores(scores: Mapping[str, Any], count: int) -> dict[str, Any]:
-    checked: dict[str, Any] = {}
-    for name, values in scores.items():
-        if len(values) != count:
-            raise TypeError(f"the filter gave {len(values)} values of {name} for {count} documents")
-        if count and isinstance(values[0], str):
-            checked[name] = [str(value) for value in values]
-        else:
-            checked[name] = np.asarray(values, np.float32)
-    return checked
-
-
-def _join_scores(parts: list[dict[str, Any] | None], count: int) -> dict[str, Any]:
-    names = {name: values for part in parts if part for name, values in part.items()}
-    joined: dict[str, Any] = {}
-    for name, example in names.items():
-        if isinstance(example, np.ndarray):
-            joined[name] = np.array(
-                [part[name][0] if part and name in part else np.nan for part in parts], np.float32
-            )
-        else:
-            joined[name] = [part[name][0] if part and name in part else "" for part in parts]
-    return joined
-
-
-def _concat(parts: list[pa.RecordBatch | None]) -> pa.RecordBatch:
-    done = [part for part in parts if part is not None]
-    return pa.Table.from_batches(done).combine_chunks().to_batches()[0]

@@ -58,7 +58,6 @@ class PassPlan:
         parts += [f"fingerprint for {self.prepares.step_id}"] if self.prepares else []
         return " > ".join(parts)
 
-
     def rules(self) -> list[dict[str, Any]]:
         """Every rule of every filter, as plain JSON values: the thresholds that the report draws."""
         return [
