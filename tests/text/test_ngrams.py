@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from tests.strategies import hostile_documents
 from tests.text import oracle
 
+from textmill.text import (
+    distinct_words_ratio,
+    repetition_statistics,
+    segment_words,
+    split_lines,
+    split_paragraphs,
+)
 from textmill.text import ngrams as module
-from textmill.text import repetition_statistics, segment_words, split_lines, split_paragraphs
 
 # Few different words and lines, so that n-grams of every length repeat, overlap and tie.
 pieces = st.sampled_from(("a ", "b ", "ab ", "é ", ". ", "\n", "\n\n", "a b c d e f ", "a a "))
@@ -33,6 +39,9 @@ def compare(texts: list[str]) -> None:
     assert tuple(found) == module.STATISTICS
     for document, text in enumerate(texts):
         assert {name: float(values[document]) for name, values in found.items()} == oracle.repetition(text)
+    data, offsets = oracle.buffer(texts)
+    alone = distinct_words_ratio(data, offsets, segment_words(data, offsets))
+    assert alone.tolist() == found["distinct_words_ratio"].tolist()
 
 
 def test_by_hand() -> None:

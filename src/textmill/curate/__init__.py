@@ -19,8 +19,11 @@ from textmill.curate.exact_dedup import ExactDedup
 from textmill.curate.fineweb import FineWeb
 from textmill.curate.gopher_quality import GopherQuality
 from textmill.curate.gopher_repetition import GopherRepetition
+from textmill.curate.heuristics import Heuristics
+from textmill.curate.keywords import KeywordLines, Keywords
 from textmill.curate.language import Language
 from textmill.curate.normalize import Normalize
+from textmill.curate.url_filter import UrlFilter
 from textmill.steps.settings import StepSettings
 
 STEPS: dict[str, type[StepSettings]] = {
@@ -33,6 +36,10 @@ STEPS: dict[str, type[StepSettings]] = {
         C4Lines,
         C4,
         FineWeb,
+        Heuristics,
+        Keywords,
+        KeywordLines,
+        UrlFilter,
         ExactDedup,
         Custom,
     )
@@ -48,6 +55,10 @@ __all__ = [
     "FineWeb",
     "GopherQuality",
     "GopherRepetition",
+    "Heuristics",
+    "KeywordLines",
+    "Keywords",
     "Language",
     "Normalize",
+    "UrlFilter",
 ]

@@ -7,7 +7,7 @@
          └─ split_paragraphs ──► Lines ──┴─► repetition_statistics ─► {"top_2_gram": float64[documents], ...}
 
     classes   code points: Word_Break, General_Category ...      hashing   XXH64 of byte spans
-    sentences count_sentences
+    sentences count_sentences                                    keywords  count_keywords
 
 >>> import numpy as np
 >>> text = "Déjà vu, déjà vu.".encode()
@@ -28,8 +28,9 @@ from textmill.text.c4 import LineRules, c4_statistics, cut_lines
 from textmill.text.classes import class_of, class_table, unicode_version
 from textmill.text.fineweb import line_statistics
 from textmill.text.hashing import hash_bytes, hash_spans
+from textmill.text.keywords import build_automaton, count_keywords
 from textmill.text.lines import Lines, split_lines, split_paragraphs
-from textmill.text.ngrams import repetition_statistics
+from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
 from textmill.text.sentences import count_sentences
 from textmill.text.statistics import quality_statistics
 from textmill.text.words import Words, segment_words
@@ -38,11 +39,14 @@ __all__ = [
     "LineRules",
     "Lines",
     "Words",
+    "build_automaton",
     "c4_statistics",
     "class_of",
     "class_table",
+    "count_keywords",
     "count_sentences",
     "cut_lines",
+    "distinct_words_ratio",
     "hash_bytes",
     "hash_spans",
     "line_statistics",
@@ -67,7 +71,9 @@ def warm_up() -> None:
     )
     quality_statistics(data, offsets, words, lines, ("the",))
     repetition_statistics(data, offsets, words, lines, paragraphs)
+    distinct_words_ratio(data, offsets, words)
     line_statistics(data, offsets, words, lines)
     c4_statistics(data, lines)
     cut_lines(data, lines, LineRules())
+    count_keywords(data, offsets[:-1], offsets[1:], build_automaton(("one",)))
     hash_bytes(text)

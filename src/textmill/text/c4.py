@@ -314,10 +314,14 @@ def _verdict(says, javascript, policy):
 def _says(data, start, end, triggers):
     """Which of the phrases data[start:end] holds, as bits."""
     says = 0
-    for at in range(start, end):
+    at = start - 1
+    while True:
+        at += 1
+        while at < end and triggers[data[at]] == 0:
+            at += 1
+        if at == end:
+            break
         trigger = triggers[data[at]]
-        if trigger == 0:
-            continue
         if trigger == 0x7B:
             says |= SAYS_BRACKET
         elif trigger == 0x6A:  # j

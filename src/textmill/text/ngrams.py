@@ -104,6 +104,51 @@ def repetition_statistics(
     return dict(zip(STATISTICS, table, strict=True))
 
 
+def distinct_words_ratio(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer], words: Words
+) -> npt.NDArray[np.float64]:
+    """float64[documents]: `distinct_words_ratio` of `repetition_statistics`, without the rest.
+
+    Raises:
+        ValueError: the words belong to another number of documents.
+    """
+    data, offsets = checked(data, offsets)
+    if words.document_offsets.size != offsets.size:
+        raise ValueError(f"{words.document_offsets.size - 1} documents analysed, {offsets.size - 1} given")
+    ratios: npt.NDArray[np.float64] = _distinct_words(
+        data, words.starts, words.ends, words.kinds, words.document_offsets
+    )
+    return ratios
+
+
+@kernel
+def _distinct_words(data, starts, ends, kinds, document_offsets):
+    data, starts, ends = borrowed(data), borrowed(starts), borrowed(ends)
+    longest = 0
+    for document in range(document_offsets.size - 1):
+        longest = max(longest, document_offsets[document + 1] - document_offsets[document])
+    keys = np.empty(_slots_for(longest), np.uint64)
+    slots = np.empty(keys.size, np.int32)
+    numbers = np.empty(longest, np.int32)
+    counts = np.empty(longest, np.int32)
+    firsts = np.empty(longest, np.int32)
+    ratios = np.zeros(document_offsets.size - 1, np.float64)
+    for document in range(document_offsets.size - 1):
+        first, last = document_offsets[document], document_offsets[document + 1]
+        distinct = _number_words(
+            data, starts[first:last], ends[first:last], keys, slots, numbers, counts, firsts
+        )
+        words = 0
+        different = 0
+        for number in range(distinct):
+            if kinds[first + firsts[number]] != SYMBOL:
+                words += counts[number]
+                different += 1
+        if words > 0:
+            ratios[document] = different / words
+    return ratios
+
+
 @kernel
 def _characters(data, offsets):
     """Code points of every document."""

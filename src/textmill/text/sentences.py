@@ -179,18 +179,21 @@ def sentences_between(data, start, end, index, blocks, roles, marks, short):
     ended = False
     at = start
     while at < end:
+        if not ended:
+            while at < end and roles[data[at]] <= SKIPPED:
+                at += 1
+            if at == end:
+                break
         role = roles[data[at]]
         if role == CONTENT:
-            if ended:
-                count += 1
-                ended = False
+            count += ended
+            ended = False
             at += 1
         elif role == BEYOND_ASCII:
             value, after = classify(data, at, end, index, blocks)
             if _is_content(value):
-                if ended:
-                    count += 1
-                    ended = False
+                count += ended
+                ended = False
             elif is_terminal(decode(data, at, end)[0], marks):
                 ended = True
             at = after
