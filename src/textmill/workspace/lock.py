@@ -48,7 +48,7 @@ class RunLock:
                     where=self._storage.full(LOCK_FILE),
                     found=f"process {holder.get('pid')} on {holder.get('host')}, "
                     f"last seen {max(0, round(time.time() - holder.get('heartbeat', 0)))} s ago",
-                    hint="wait for it, stop it, or run into another folder with --folder",
+                    hint="wait for it, stop it, or run into another folder with --out",
                 )
             self._take_over(holder)
         self._thread = threading.Thread(target=self._beat, daemon=True, name="textmill-lock")
@@ -103,7 +103,7 @@ class RunLock:
             raise UserError(
                 "another run has just started in this folder",
                 where=self._storage.full(LOCK_FILE),
-                hint="wait for it, or run into another folder with --folder",
+                hint="wait for it, or run into another folder with --out",
             )
 
     def _beat(self) -> None:

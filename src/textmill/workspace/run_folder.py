@@ -38,7 +38,7 @@ class Workspace:
         """
         workspace = cls(url)
         if workspace.storage.is_local:
-            with user_errors(workspace.url):
+            with user_errors(workspace.url, making=True):
                 Path(workspace.storage.root).mkdir(parents=True, exist_ok=True)
         return workspace
 

@@ -179,39 +179,46 @@ def file_sha256(file: Path) -> str:
 
 
 @contextmanager
-def user_errors(path: str) -> Iterator[None]:
+def user_errors(path: str, making: bool = False) -> Iterator[None]:
     """Turn a full disk, a read-only folder and missing rights into errors that a person understands."""
     try:
         yield
     except OSError as error:
-        explained = explain(error, path)
+        explained = explain(error, path, making)
         if explained is None:
             raise
         raise explained from error
 
 
-def explain(error: OSError, path: str) -> UserError | None:
-    """The user's view of an operating-system error, or None if it is not the user's to mend."""
+def explain(error: OSError, path: str, making: bool = False) -> UserError | None:
+    """The user's view of an operating-system error, or None if it is not the user's to mend.
+
+    Args:
+        error: what the operating system said.
+        path: what was to be written.
+        making: whether the run folder itself was being made, so that its path may be at fault.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             "no space left for the run folder",
             where=path,
-            hint="free some space, or choose another folder with --folder; the same command continues",
+            hint="free some space, or choose another folder with --out; the same command continues",
         )
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) or isinstance(error, PermissionError):
         return UserError(
             "the run folder cannot be written",
             where=path,
             found=error.strerror or str(error),
-            hint="make it writable, or choose another folder with --folder",
+            hint="make it writable, or choose another folder with --out",
         )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+    if making and error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG):
+        a_file = error.errno in (errno.ENOTDIR, errno.EEXIST)
         return UserError(
             "the run folder cannot be made here",
             where=path,
             expected="a folder",
-            found="a file of that name on the way",
-            hint="choose another folder with --folder",
+            found="a file of that name on the way" if a_file else error.strerror,
+            hint="choose another folder with --out",
         )
     return None
 
