@@ -19,7 +19,13 @@ FRENCH = [
 @pytest.fixture(autouse=True)
 def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    bad = ["Court.", "extraordinairement court", "non " * 30, "1234 5678 9012 3456 !!!!", "x y z " + "long mot " * 1200]
+    bad = [
+        "Court.",
+        "extraordinairement court",
+        "non " * 30,
+        "1234 5678 9012 3456 !!!!",
+        "x y z " + "long mot " * 1200,
+    ]
     Path("a.txt").write_text("\n".join([*FRENCH, *bad]) + "\n")
     fields = ("text", "content", "sentence")
     records = [{fields[n % 3]: f"Un texte de\nla liste {n}, sur deux lignes."} for n in range(60)]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
+from textmill.cli import screen
 from textmill.errors import UserError
 
 Commands: TypeAlias = Callable[[str, str], "Parser"]
@@ -127,7 +128,7 @@ def _overview(groups: Sequence[tuple[str, dict[str, Parser]]]) -> str:
     lines += ["usage: textmill COMMAND [options]; textmill COMMAND --help", ""]
     for title, commands in groups:
         lines.append(f"{title}:")
-        lines += [f"  {name:<12}{parser.description}" for name, parser in commands.items()]
+        lines += [screen.fit(f"  {name:<12}{parser.description}", 14) for name, parser in commands.items()]
         lines.append("")
     lines.append("first steps: textmill quickstart; then: textmill init FOLDER")
     return "\n".join(lines)

@@ -111,7 +111,7 @@ def _why(arguments: argparse.Namespace) -> int:
 
 def _print_story(story: dict[str, Any]) -> None:
     """One document's story, on one screen."""
-    print(f"{_verdict(story)}\n")
+    print(screen.fit(_verdict(story), 2) + "\n")
     rows = [("document", story["id"]), ("source", story.get("source")), ("place", story.get("locator"))]
     rows += [("url", story.get("url"))]
     if story.get("characters") is not None:
@@ -130,12 +130,12 @@ def _print_story(story: dict[str, Any]) -> None:
         rows += [("detail", screen.one_line(str(story["detail"]), 300))]
     for name, value in rows:
         if value:
-            print(f"{name:<12}{value}")
+            print(screen.fit(f"{name:<12}{value}", 12))
     events = story.get("events") or []
     if events:
         print("\nwhat happened to it")
         for event in events[:8]:
-            print(f"  {_event(event)}")
+            print(screen.fit(f"  {_event(event)}", 11))
         if len(events) > 8:
             print(f"  ... and {len(events) - 8} more (--json shows all)")
     scores = story.get("scores") or {}

@@ -48,6 +48,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     screen.print_table({"machine": "left", "": "left"}, [list(row) for row in findings])
     print()
     screen.print_table({"package": "left", "version": "left", "": "left"}, rows)
+    print(f"\nGPU           {_gpu()}", flush=True)
     if missing:
         print(f"\nmissing: {', '.join(missing)}; install again: pip install textmill")
         return 1
@@ -70,7 +71,6 @@ def _machine() -> list[tuple[str, str]]:
         ("this folder", "writable" if os.access(".", os.W_OK) else "READ-ONLY: name a run folder with --out"),
         ("scratch", _scratch()),
         ("kernel cache", _kernel_cache()),
-        ("GPU", _gpu()),
     ]
 
 
@@ -109,10 +109,14 @@ def _kernel_cache() -> str:
 
 
 def _gpu() -> str:
+    if _version("torch") is None:
+        return "unknown: torch is not installed"
+    # The one thing here that needs the library itself, and the slowest: so it comes last, and says so.
+    print("\nlooking for a GPU (this loads torch, a moment) …", file=sys.stderr, flush=True)
     try:
         import torch
-    except ImportError:
-        return "unknown: torch is not installed"
+    except (ImportError, OSError) as error:
+        return f"unknown: torch is installed but cannot be loaded: {error}"
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         memory = screen.size(torch.cuda.get_device_properties(0).total_memory)

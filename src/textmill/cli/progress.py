@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+# A bar has its line to itself and shares it with the figures; at 80 columns this leaves them 40.
+_BAR_LABEL_WIDTH = 26
+_LINE_WIDTH = 100
+_AT_ONCE = 0.5
+
+
 class TerminalProgress:
     """Shows what a run is doing, on standard error.
 
@@ -56,14 +62,16 @@ class TerminalProgress:
         self._reset(label, total, unit)
         if self.console.is_terminal:
             self._open_bar()
-        elif total:
-            print(f"{label}: {self._amount(total)}", file=self.stream, flush=True)
         else:
-            print(label, file=self.stream, flush=True)
+            size = f" ({self._amount(total)})" if total else ""
+            print(f"{screen.one_line(label, _LINE_WIDTH)}{size}", file=self.stream, flush=True)
 
     def advance(self, done: float, **increments: float) -> None:
         """``done`` more units are finished; ``documents=10, bytes=4096`` make rates."""
         self._done += done
+        if not increments and self.clock() - self._began < _AT_ONCE:
+            # Done before: an earlier attempt's work says nothing about the speed of this one.
+            self._done_before = self._done
         for name, value in increments.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._show()
@@ -72,6 +80,9 @@ class TerminalProgress:
         """The work stands at ``done`` of ``total``."""
         if not self.label:
             self.start(text, total, "")
+        if text != self._text:
+            # Another kind of work, or the first: what was done before it counts for no rate.
+            self._since, self._done_before = self.clock(), done
         self._text, self._done, self._total, self._numbers = text, done, total, numbers
         self._show()
 
@@ -79,7 +90,7 @@ class TerminalProgress:
         """What began is finished; a line with its duration stays."""
         self._close_bar()
         seconds = screen.duration(self.clock() - self._began)
-        self._line(f"{label}: {summary} ({seconds})" if summary else f"{label}: done ({seconds})")
+        self._line(f"{_name_of(label)}: {summary or 'done'} ({seconds})")
         self._reset("", 0.0, "")
 
     def say(self, text: str) -> None:
@@ -88,15 +99,16 @@ class TerminalProgress:
 
     def standing(self) -> str:
         """The figures beside the bar: rates, numbers, time left."""
-        elapsed = self.clock() - self._began
-        parts = [f"{name} {screen.number(value)}" for name, value in self._numbers.items()]
+        elapsed = self.clock() - self._since
+        parts = [_figure(name, value) for name, value in self._numbers.items()]
         if elapsed > 0:
             if "documents" in self._sums:
                 parts.append(f"{screen.count(self._sums['documents'] / elapsed)} documents/s")
             if "bytes" in self._sums:
                 parts.append(f"{self._sums['bytes'] / elapsed / 1e6:.1f} MB/s")
-        if 0 < self._done < self._total:
-            parts.append(f"{screen.duration(elapsed / self._done * (self._total - self._done))} left")
+        if self._done_before < self._done < self._total:
+            left = elapsed / (self._done - self._done_before) * (self._total - self._done)
+            parts.append(f"{screen.duration(left)} left")
         return ", ".join(parts)
 
     def _reset(self, label: str, total: float, unit: str) -> None:
@@ -105,7 +117,8 @@ class TerminalProgress:
         self._done = 0.0
         self._sums = {}
         self._numbers = {}
-        self._began = self._shown = self.clock()
+        self._done_before = 0.0
+        self._began = self._since = self._shown = self.clock()
 
     def _show(self) -> None:
         if self._bars is not None and self._task is not None:
@@ -113,7 +126,7 @@ class TerminalProgress:
                 self._task,
                 completed=self._done,
                 total=self._total or None,
-                description=self._heading(),
+                description=screen.one_line(self._heading(), _BAR_LABEL_WIDTH),
                 standing=self.standing(),
             )
             return
@@ -123,10 +136,11 @@ class TerminalProgress:
         self._shown = now
         percent = f"{100 * self._done / self._total:.0f} %" if self._total else self._amount(self._done)
         line = ", ".join(part for part in (percent, self.standing()) if part)
-        print(f"  {self._heading()}: {line}", file=self.stream, flush=True)
+        print(f"  {self._heading(_name_of(self.label))}: {line}", file=self.stream, flush=True)
 
-    def _heading(self) -> str:
-        return f"{self.label}: {self._text}" if self._text and self._text != self.label else self.label
+    def _heading(self, label: str | None = None) -> str:
+        label = self.label if label is None else label
+        return f"{label}: {self._text}" if self._text and self._text != label else label
 
     def _amount(self, value: float) -> str:
         if self.unit in ("bytes", "B"):
@@ -142,18 +156,38 @@ class TerminalProgress:
     def _open_bar(self) -> None:
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as Bars
+        from rich.table import Column
+
+        # One line, however narrow the terminal: what does not fit is cut, never wrapped.
+        def cut() -> Column:
+            return Column(no_wrap=True, overflow="ellipsis")
 
         columns: list[Any] = [
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
+            TextColumn("{task.description}", markup=False, table_column=cut()),
+            BarColumn(bar_width=max(6, min(30, self.console.width - 70))),
             TaskProgressColumn(),
-            TextColumn("{task.fields[standing]}", markup=False),
+            TextColumn("{task.fields[standing]}", markup=False, table_column=cut()),
         ]
         self._bars = Bars(*columns, console=self.console, transient=True)
         self._bars.start()
-        self._task = self._bars.add_task(self.label, total=self._total or None, standing="")
+        label = screen.one_line(self.label, _BAR_LABEL_WIDTH)
+        self._task = self._bars.add_task(label, total=self._total or None, standing="")
 
     def _close_bar(self) -> None:
         if self._bars is not None:
             self._bars.stop()
         self._bars = self._task = None
+
+
+def _name_of(label: str) -> str:
+    """``1-curate`` of ``1-curate: normalize > language > …``: enough once the whole has been said."""
+    return label.partition(": ")[0]
+
+
+def _figure(name: str, value: float) -> str:
+    """``13,150 tokens/s``, ``1,234 tokens``, ``loss 4.975``."""
+    if name.endswith("_per_second"):
+        return f"{screen.count(value)} {name.removesuffix('_per_second')}/s"
+    if isinstance(value, int):
+        return f"{screen.count(value)} {name}"
+    return f"{name} {screen.number(value)}"

@@ -99,8 +99,10 @@ def _plan(arguments: argparse.Namespace) -> int:
     from textmill.pipeline import plan_recipe
 
     recipe = load(arguments)
-    for line in plan_recipe(recipe).describe():
-        print(line)
+    passes = plan_recipe(recipe).passes
+    width = max(len(one.name) for one in passes) + 2
+    for one in passes:
+        print(screen.fit(f"{one.name:<{width}}{one.describe()}", width))
     workers = recipe.run.worker_count()
     print(
         f"\n{workers} worker{'s' if workers > 1 else ''}, shards of {screen.size(recipe.run.shard_bytes)} of "
@@ -143,7 +145,7 @@ def _print_summary(state: dict[str, Any], report: str) -> None:
     rows.append(("report", report))
     print()
     for name, text in rows:
-        print(f"{name:<12}{text}")
+        print(screen.fit(f"{name:<12}{text}", 12))
 
 
 _TRAIN_WORDS = (("parameters", "parameters"), ("steps", "steps"), ("final_loss", "final loss"))

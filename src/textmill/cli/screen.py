@@ -34,11 +34,31 @@ def print_error(text: str) -> None:
     """A mistake, on standard error: the first line of each in red where there are colours."""
     from rich.text import Text
 
-    body = Text(text)
-    body.highlight_regex(r"(?m)^  (where|expected|found|do):", "bold")
     first = text.split("\n", 1)[0]
+    shown = "\n".join(fit(line, 12 if line.startswith("  ") else 2, sys.stderr) for line in text.split("\n"))
+    body = Text(shown)
+    body.highlight_regex(r"(?m)^  (where|expected|found|do):", "bold")
     body.stylize("bold red", 0, len(first))
     console(sys.stderr).print(body, soft_wrap=True)
+
+
+def fit(text: str, indent: int, stream: TextIO | None = None) -> str:
+    """A line as it is, or on a terminal broken between words, later lines indented."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        return text
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    lines = wrap(
+        text,
+        max(40, get_terminal_size().columns),
+        subsequent_indent=" " * indent,
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
 
 
 def print_table(
@@ -119,7 +139,7 @@ def number(value: Any) -> str:
     """A measured value: whole numbers in full, others to four digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if float(value).is_integer() and abs(value) < 1e15:
+    if abs(value) < 1e15 and (abs(value) >= 1000 or float(value).is_integer()):
         return f"{value:,.0f}"
     return f"{value:.4g}"
 
