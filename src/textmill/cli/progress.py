@@ -46,6 +46,9 @@ class TerminalProgress:
         self.unit = ""
         self._bars: Bars | None = None
         self._task: TaskID | None = None
+        self._began: float
+        self._text: str
+        self._done: float
         self._sums: dict[str, float]
         self._numbers: dict[str, float]
         self._reset("", 0.0, "")
