@@ -62,8 +62,10 @@ def test_a_file_of_keywords(tmp_path: Path) -> None:
     file.write_text("\n \n")
     with pytest.raises(UserError, match="no keyword"):
         settings.open(StepContext())
-    with pytest.raises(UserError, match="cannot be read"):
-        Keywords(file=str(tmp_path / "absent.txt")).open(StepContext())
+    absent = Keywords(file=str(tmp_path / "absent.txt"))
+    for attempt in (absent.fingerprint, lambda: absent.open(StepContext())):
+        with pytest.raises(UserError, match=r"keywords\.file does not exist"):
+            attempt()
     file.write_bytes(b"\xff")
     with pytest.raises(UserError, match="cannot be read"):
         settings.open(StepContext())

@@ -66,8 +66,10 @@ def test_files(tmp_path: Path) -> None:
     assert step.files() == [str(file)]
     found = first_failures(step, batch_of("https://bad.com", "https://worse.com", "https://a.list"))
     assert found == ["blocked_domain", "blocked_domain", None]
-    with pytest.raises(UserError, match="domains_file"):
-        UrlFilter(domains_file=str(tmp_path / "absent")).open(StepContext())
+    absent = UrlFilter(domains_file=str(tmp_path / "absent"))
+    for attempt in (absent.fingerprint, lambda: absent.open(StepContext())):
+        with pytest.raises(UserError, match=r"url_filter\.domains_file does not exist"):
+            attempt()
 
 
 def test_nothing_to_filter_by() -> None:

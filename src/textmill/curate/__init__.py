@@ -23,6 +23,7 @@ from textmill.curate.heuristics import Heuristics
 from textmill.curate.keywords import KeywordLines, Keywords
 from textmill.curate.language import Language
 from textmill.curate.normalize import Normalize
+from textmill.curate.sample import Budget, Sample
 from textmill.curate.url_filter import UrlFilter
 from textmill.steps.settings import StepSettings
 
@@ -40,6 +41,8 @@ STEPS: dict[str, type[StepSettings]] = {
         Keywords,
         KeywordLines,
         UrlFilter,
+        Sample,
+        Budget,
         ExactDedup,
         Custom,
     )
@@ -49,6 +52,7 @@ STEPS: dict[str, type[StepSettings]] = {
 __all__ = [
     "C4",
     "STEPS",
+    "Budget",
     "C4Lines",
     "Custom",
     "ExactDedup",
@@ -60,5 +64,6 @@ __all__ = [
     "Keywords",
     "Language",
     "Normalize",
+    "Sample",
     "UrlFilter",
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
+from textmill.curate.word_lists import existing_file, read_list
 from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
@@ -63,8 +63,12 @@ class _KeywordList(StepSettings):
         return self
 
     def files(self) -> list[str]:
-        """The keyword file decides results."""
-        return [self.file] if self.file is not None else []
+        """The keyword file decides results.
+
+        Raises:
+            UserError: it does not exist.
+        """
+        return [] if self.file is None else [str(existing_file(self.file, f"{self.step_id}.file"))]
 
     def finder(self) -> _Finder:
         """What finds these keywords.
@@ -78,17 +82,7 @@ class _KeywordList(StepSettings):
     def _keywords(self) -> list[str]:
         keywords = [word.strip() for word in self.words]
         if self.file is not None:
-            try:
-                lines = Path(self.file).read_text("utf-8-sig").split("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(
-                    "the keyword file cannot be read",
-                    expected="a text file in UTF-8, one keyword per line",
-                    found=str(error),
-                    where=self.file,
-                    hint=f"check {self.step_id}.file in the recipe",
-                ) from error
-            keywords += [line.strip() for line in lines]
+            keywords += read_list(self.file, f"{self.step_id}.file")
         keywords = list(dict.fromkeys(filter(None, keywords)))
         if not keywords:
             raise UserError("the keyword file holds no keyword", where=self.file or "")

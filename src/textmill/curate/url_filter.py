@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import unquote
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from textmill.curate.word_lists import existing_file, read_list
 from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
@@ -73,9 +73,17 @@ class UrlFilter(Filter):
         return self
 
     def files(self) -> list[str]:
-        """The lists decide results."""
-        paths = (getattr(self, f"{name}_file") for name in _LISTS)
-        return [path for path in paths if path is not None]
+        """The lists decide results.
+
+        Raises:
+            UserError: one of their files does not exist.
+        """
+        paths = {f"{name}_file": getattr(self, f"{name}_file") for name in _LISTS}
+        return [
+            str(existing_file(path, f"{self.step_id}.{name}"))
+            for name, path in paths.items()
+            if path is not None
+        ]
 
     def rules(self) -> list[Rule]:
         """Domains first, then words, as the reference implementation (datatrove) has it."""
@@ -98,17 +106,8 @@ class UrlFilter(Filter):
         entries = [entry.strip().lower() for entry in getattr(self, name)]
         path = getattr(self, f"{name}_file")
         if path is not None:
-            try:
-                lines = Path(path).read_text("utf-8-sig").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(
-                    "a list for url_filter cannot be read",
-                    expected="a text file in UTF-8, one entry per line",
-                    found=str(error),
-                    where=path,
-                    hint=f"check {self.step_id}.{name}_file in the recipe",
-                ) from error
-            entries += [line.strip().lower() for line in lines if not line.lstrip().startswith("#")]
+            listed = read_list(path, f"{self.step_id}.{name}_file", comments=True)
+            entries += [entry.lower() for entry in listed]
         return frozenset(filter(None, entries))
 
     def open(self, context: StepContext) -> FilterRunner:
