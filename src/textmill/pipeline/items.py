@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def later_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list[Item
             "score": recipe.run.score,
             "rejected_per_rule": recipe.run.rejected_per_rule,
         }
-        inputs = (documents.sha256, *(record.sha256 for record in removals))
+        inputs = (documents.sha256, _digest(removals))
         items.append(Item(f"{shard:05d}", inputs, work, documents.text_bytes or documents.bytes))
     return items
 
@@ -91,7 +92,7 @@ def _partition_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list
     return [
         Item(
             f"{partition:05d}",
-            tuple(record.sha256 for record in files),
+            (_digest(files),),
             {
                 "step": encode(plan.prepares),
                 "fingerprints": [record.path for record in files],
@@ -103,6 +104,12 @@ def _partition_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list
         )
         for partition in range(count)
     ]
+
+
+def _digest(files: Sequence[FileRecord]) -> str:
+    """One identity for many files: every shard depends on all removals, and naming them all would make the
+    manifest grow with the square of the corpus."""
+    return hashlib.sha256("".join(record.sha256 for record in files).encode()).hexdigest()
 
 
 def _resolve_name(plan: PassPlan) -> str:
