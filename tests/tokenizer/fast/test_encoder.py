@@ -9,13 +9,26 @@ from tests.tokenizer.corpus import HOSTILE, prose
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from textmill.tokenizer.encode import EncodingError, HuggingFaceEncoder
-from textmill.tokenizer.fast.classes import character_classes
+from textmill.tokenizer.fast.classes import character_classes, class_table
 from textmill.tokenizer.fast.encoder import FastEncoder
-from textmill.tokenizer.fast.kernels import CL100K, GPT2, LETTER, NEWLINE, NUMBER, SPACE, split_pieces
+from textmill.tokenizer.fast.kernels import (
+    CL100K,
+    GPT2,
+    LETTER,
+    LOWER,
+    MARK,
+    NEWLINE,
+    NUMBER,
+    O200K,
+    SPACE,
+    UPPER,
+    split_pieces,
+)
 from textmill.tokenizer.patterns import PATTERNS, pre_tokenizer
 from textmill.tokenizer.training import train_bpe
 
-SERVED = ("gpt2", "cl100k")
+SERVED = ("gpt2", "cl100k", "o200k")
+NUMBERS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K}
 
 
 @cache
@@ -36,7 +49,15 @@ def library(pattern: str) -> HuggingFaceEncoder:
 def test_every_code_point_has_the_engines_class() -> None:
     points = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
     expected = np.zeros(0x110000, np.uint8)
-    for expression, kind in ((r"\p{L}", LETTER), (r"\p{N}", NUMBER), (r"\s", SPACE), (r"[\r\n]", NEWLINE)):
+    for expression, kind in (
+        (r"\p{L}", LETTER),
+        (r"[\p{Lu}\p{Lt}]", UPPER),
+        (r"\p{Ll}", LOWER),
+        (r"\p{M}", MARK),
+        (r"\p{N}", NUMBER),
+        (r"\s", SPACE),
+        (r"[\r\n]", NEWLINE),
+    ):
         matcher = pre_tokenizers.Split(Regex(expression + "+"), "removed", invert=True)
         for start in range(0, len(points), 4096):
             text = "".join(map(chr, points[start : start + 4096]))
@@ -53,10 +74,13 @@ def engine(pattern: str) -> Tokenizer:
 
 
 def pieces(pattern: str, text: str) -> list[str]:
-    data = np.frombuffer(text.encode(), np.uint8)
-    ends = np.empty(len(data) + 1, np.int64)
-    number = GPT2 if pattern == "gpt2" else CL100K
-    count = split_pieces(data, 0, len(data), number, character_classes(), ends)
+    # Letters in front and behind must not be seen.
+    data = np.frombuffer(b"x" * 16 + text.encode() + b"abcdefgh" * 8, np.uint8)
+    ends = np.empty(len(text.encode()) + 1, np.int64)
+    number = NUMBERS[pattern]
+    table = class_table(number)
+    size = len(text.encode())
+    count = split_pieces(data.ctypes.data + 16, 0, size, number, table.ctypes.data, ends)
     borders = [0, *ends[:count].tolist()]
     return [text.encode()[a:b].decode() for a, b in zip(borders, borders[1:], strict=False)]  # noqa: RUF007
 
@@ -134,9 +158,13 @@ def test_ordinary_texts_cold_and_warm(pattern: str) -> None:
 def test_a_full_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from textmill.tokenizer.fast import encoder as module
 
-    monkeypatch.setattr(module, "CACHE_SLOTS", 4)
+    monkeypatch.setattr(module, "BUCKET_BITS", 1)
+    monkeypatch.setattr(module, "LONG_BITS", 3)
+    monkeypatch.setattr(module, "ARENA_BYTES", 2000)
     encoder = FastEncoder(content("cl100k"), "<|endoftext|>")
-    assert np.array_equal(encoder.encode_batch(prose())[0], library("cl100k").encode_batch(prose())[0])
+    texts = [*prose(), *("ab" * n + "." + "=" * n for n in range(150))]
+    for _ in range(2):
+        assert np.array_equal(encoder.encode_batch(texts)[0], library("cl100k").encode_batch(texts)[0])
 
 
 def test_a_text_cut_inside_a_character_is_refused() -> None:
@@ -150,22 +178,92 @@ def test_a_text_cut_inside_a_character_is_refused() -> None:
         encoder.encode_batch(["\ud800"])
 
 
+@settings(max_examples=500, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.lists(
+            st.sampled_from(
+                [b"a" * 9, b"\xc3\xa9", b"\xc3", b"\xa9", b"\xc1\xbf", b"\xe4\xb8\xad", b"\xe0\x9f\xbf",
+                 b"\xed\xa0\x80",
+                 b"\xed\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xf0\x90\x80\x80", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80",
+                 b"\xf5\x80\x80\x80", b"\xf0\x90\x80", b"\xe4\xb8", b"\xff"]
+            )
+        ).map(b"".join),
+    )
+)  # fmt: skip
+def test_what_is_no_utf8_is_refused(data: bytes) -> None:
+    try:
+        expected = library("cl100k").encode_batch([data.decode()])[0].tolist()
+    except UnicodeDecodeError:
+        expected = None
+    array, offsets = np.frombuffer(data, np.uint8), np.array([0, len(data)], np.int64)
+    if expected is None:
+        with pytest.raises(EncodingError, match="no UTF-8"):
+            fast("cl100k").encode_utf8(array, offsets)
+    else:
+        assert fast("cl100k").encode_utf8(array, offsets)[0].tolist() == expected
+
+
+def test_groups_of_texts_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    from textmill.tokenizer.fast import encoder as module
+
+    texts = ["", *prose(), "", "x" * 5000, "", ""]
+    expected, borders = library("gpt2").encode_batch(texts)
+    monkeypatch.setattr(module, "GROUP_BYTES", 1000)
+    ids, offsets = fast("gpt2").encode_batch(texts)
+    assert np.array_equal(ids, expected)
+    assert np.array_equal(offsets, borders)
+    assert len(fast("gpt2").encode_batch([])[0]) == 0
+
+
 def change(**model: object) -> str:
     parsed = json.loads(content("cl100k"))
     parsed["model"] |= model
     return json.dumps(parsed)
 
 
-@pytest.mark.parametrize("option", ["ignore_merges", "byte_fallback"])
+@pytest.mark.parametrize("option", ["byte_fallback", "end_of_word_suffix"])
 def test_another_kind_of_tokenizer_is_not_served(option: str) -> None:
     with pytest.raises(ValueError, match=option):
-        FastEncoder(change(**{option: True}), "<|endoftext|>")
+        FastEncoder(change(**{option: True if option == "byte_fallback" else "</w>"}), "<|endoftext|>")
 
 
 def test_another_pattern_is_not_served() -> None:
-    assert set(PATTERNS) - set(SERVED) == {"o200k"}
-    with pytest.raises(ValueError, match="cut by o200k"):
-        FastEncoder(content("o200k"), "<|endoftext|>")
+    assert set(PATTERNS) == set(SERVED)
+    parsed = json.loads(content("cl100k"))
+    parsed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\s+|\S+"
+    with pytest.raises(ValueError, match="another pattern"):
+        FastEncoder(json.dumps(parsed), "<|endoftext|>")
+
+
+@pytest.mark.parametrize("pattern", SERVED)
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(st.sampled_from("aàAÀʰ中ǅ\u0301\u0903'sSſlLrReE 1.!/\n\r\t\u00a0"), max_size=24))
+def test_cases_marks_and_contractions(pattern: str, text: str) -> None:
+    assert pieces(pattern, text) == pieces_of_the_engine(pattern, text)
+
+
+@pytest.mark.parametrize("pattern", SERVED)
+def test_ignore_merges(pattern: str) -> None:
+    """As in LLaMA-3's file: a piece that is an entry becomes it, whatever merging would make of it."""
+    parsed = json.loads(content(pattern))
+    parsed["model"]["ignore_merges"] = True
+    vocabulary = parsed["model"]["vocab"]
+    removed = parsed["model"]["merges"][40:400:7]
+    parsed["model"]["merges"] = [merge for merge in parsed["model"]["merges"] if merge not in removed]
+    for number, word in enumerate(["Ġstring", "internationally", "ĠĠĠĠreturn", "x" * 90, "ä¸Ń"], 2000):
+        vocabulary.setdefault(word, number)
+    changed = json.dumps(parsed)
+    texts = [*prose(), *HOSTILE, "internationally x" + "x" * 89, "x" * 90, " string 中", "".join(vocabulary)]
+    served, reference = FastEncoder(changed, "<|endoftext|>"), HuggingFaceEncoder(changed, "<|endoftext|>")
+    plain, _ = fast(pattern).encode_batch(texts)
+    for _ in range(2):
+        ids, offsets = served.encode_batch(texts)
+        expected, borders = reference.encode_batch(texts)
+        assert ids.tolist() == expected.tolist()
+        assert offsets.tolist() == borders.tolist()
+    assert ids.tolist() != plain.tolist()
 
 
 def test_a_merge_that_spells_a_special_token_is_not_served() -> None:
