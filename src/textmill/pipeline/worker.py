@@ -5,6 +5,7 @@ A failed task can be run by hand: ``echo '{"function": …, "item": …}' | pyth
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -27,6 +28,8 @@ SINGLE_THREADED = {
     "TOKENIZERS_PARALLELISM": "false",
     "ARROW_NUM_THREADS": "1",
 }
+
+_ERROR_FIELDS = ("message", "expected", "found", "where", "hint")
 
 
 def main() -> None:
@@ -64,12 +67,33 @@ def _serve(task: dict[str, Any], output: IO[str]) -> None:
     try:
         result = find_function(task["function"])(task["item"], report)
     except UserError as error:
-        fields = ("message", "expected", "found", "where", "hint")
-        send(user_error={name: getattr(error, name) for name in fields})
+        send(user_error={name: getattr(error, name) for name in _ERROR_FIELDS})
     except BaseException as error:
+        fault = _of_the_disk(error, task["item"])
+        if fault is not None:
+            send(user_error=fault)
+            return
         send(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
     else:
         send(result=result, peak_bytes=_peak_bytes())
+
+
+def _of_the_disk(error: BaseException, item: dict[str, Any]) -> dict[str, Any] | None:
+    """The user's view of a full or read-only disk; None for every other error.
+
+    Some libraries (DuckDB when it spills) tell a full disk in words alone.
+    """
+    from textmill.workspace.storage import explain
+
+    number = error.errno if isinstance(error, OSError) else None
+    if "No space left on device" in str(error):
+        number = errno.ENOSPC
+    if number not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return None
+    named = error.filename if isinstance(error, OSError) else None
+    explained = explain(OSError(number, os.strerror(number)), str(named or item.get("run", "")))
+    assert explained is not None
+    return {name: getattr(explained, name) for name in _ERROR_FIELDS}
 
 
 def _peak_bytes() -> int:
