@@ -139,6 +139,70 @@ def test_options_switch_rules_off() -> None:
     assert one("  indented\n    more", max_blank_lines=3) == "  indented\n    more"
 
 
+ASKED = {
+    "remove_urls": True,
+    "remove_emails": True,
+    "expand_ligatures": True,
+    "collapse_punctuation": True,
+    "collapse_spaces": True,
+}
+
+
+@pytest.mark.parametrize(
+    "option, text, rewritten",
+    [
+        ("remove_urls", "see https://x.org/a?b=c#d now", "see now"),
+        ("remove_urls", "HTTP://X.ORG/ and WWW.x.org, too", "and, too"),
+        ("remove_urls", "(www.x.org). ftp://y.org/z.tar.gz!", "().!"),
+        ("remove_urls", 'a <a href="http://x.org">b</a> www. http:// xwww.y.z', 'a <a href="">b</a> www. http:// xwww.y.z'),
+        ("remove_emails", "write to a.b+c@x-y.co.uk. Thanks", "write to. Thanks"),
+        ("remove_emails", "é.è@exemple.fr: oui, a@b non", ": oui, a@b non"),
+        ("expand_ligatures", "Œuvre et cœur, Æsop, ﬁ", "OEuvre et coeur, AEsop, ﬁ"),
+        ("collapse_punctuation", "What??!! Wait... no. No..", "What?! Wait. no. No."),
+        ("collapse_spaces", "a  b\t\tc \t d\n    e", "a b c d\n e"),
+    ],
+)  # fmt: skip
+def test_what_may_be_asked_for(option: str, text: str, rewritten: str) -> None:
+    assert one(text) == text
+    assert one(text, **{option: True}) == rewritten
+    assert one(f"clean\n{text}", **{option: True}) == f"clean\n{rewritten}"
+
+
+def test_everything_asked_for_is_counted() -> None:
+    edit = run(["http://a.b  a@b.c œ!! x", "clean"], **ASKED)
+    found = {name: counts.tolist() for name, counts in edit.counts.items()}
+    assert edit.texts.to_pylist() == ["oe! x", "clean"]
+    assert {name: found[name] for name in ("urls", "emails", "ligatures", "punctuation", "spaces")} == {
+        "urls": [1, 0],
+        "emails": [1, 0],
+        "ligatures": [1, 0],
+        "punctuation": [1, 0],
+        "spaces": [0, 0],
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            (*("http://", "WWW.", "wWw.", "a", "x.org", "@", "a@b.c", ".", "!", "?", " ", "\t", "\n", "œ", "Æ"), "é", ")")
+        ),
+        max_size=14,
+    ).map("".join)
+)  # fmt: skip
+def test_signs_of_what_is_asked_for_miss_nothing(text: str) -> None:
+    for options in ({name: True} for name in ASKED):
+        normalizer = Normalize(**options, whitespace=False, mojibake=False).open(StepContext())  # type: ignore[arg-type]
+        batch = Batch.from_texts(["before", text, "after"])
+        everything, _ = normalizer.mend(text, 2047)  # type: ignore[attr-defined]
+        assert normalizer.transform(batch).texts.to_pylist() == ["before", everything, "after"]
+
+
+def test_long_runs_of_what_is_asked_for() -> None:
+    for hostile in ("www.", "a.", "http://", "...", " ", "a@", "@a", "(", "x" * 9):
+        one(hostile * 100_000 + "!", **ASKED)
+
+
 def test_clean_text_is_handed_on_untouched() -> None:
     batch = Batch.from_texts(["Clean text.\n\n\tIndented, with a tab.", "", "x"])
     given = batch.records.column("text")

@@ -30,9 +30,11 @@ class Normalize(Transform):
 
     In this order: text that was decoded with the wrong encoding is repaired line by line (``cafÃ©`` to
     ``café``, by ftfy: Speer, 2019); CRLF, CR, NEL, form feeds and Unicode's line and paragraph separators
-    become newlines; control characters and inner byte-order marks go; Unicode normalisation (UAX #15);
-    spaces at the end of lines go; more than ``max_blank_lines`` blank lines become that many; blank lines
-    and spaces go from both ends of the text. Tabs and indentation stay.
+    become newlines; control characters and inner byte-order marks go; Unicode normalisation (UAX #15); if it
+    is asked for, web and e-mail addresses go with the space before them, ligatures of vowels are written as two
+    letters, runs of the same mark (``!!!``, ``...``) and runs of spaces become one; spaces at the end of lines
+    go; more than ``max_blank_lines`` blank lines become that many; blank lines and spaces go from both ends of
+    the text. Tabs and indentation stay, but for ``collapse_spaces``.
     """
 
     name: ClassVar[str] = "normalize"
@@ -43,6 +45,20 @@ class Normalize(Transform):
         default="NFC",
         description="Normalisation form. NFKC also replaces look-alikes (ligatures, full-width letters, "
         "superscripts) and loses what they mean.",
+    )
+    remove_urls: bool = Field(
+        default=False, description="Remove web addresses (``https://…``, ``ftp://…``, ``www.…``)."
+    )
+    remove_emails: bool = Field(default=False, description="Remove e-mail addresses.")
+    expand_ligatures: bool = Field(
+        default=False,
+        description="Write ``œ`` as ``oe`` and ``æ`` as ``ae``; French loses its spelling by it.",
+    )
+    collapse_punctuation: bool = Field(
+        default=False, description="Make one of the same ``.``, ``!`` or ``?`` several times in a row."
+    )
+    collapse_spaces: bool = Field(
+        default=False, description="Make one space of several spaces or tabs in a row, also in indentation."
     )
     controls: bool = Field(default=True, description="Remove control characters other than newline and tab.")
     whitespace: bool = Field(default=True, description="Remove spaces at line ends, and surplus blank lines.")
@@ -65,6 +81,19 @@ class _Normalizer:
             self._heeded |= _MOJIBAKE
         if settings.unicode != "none":
             self._heeded |= _OUTSIDE
+        self._asked = 0
+        self._counts = COUNTS
+        for asked, sign, count in (
+            (settings.remove_urls, _URL, "urls"),
+            (settings.remove_emails, _EMAIL, "emails"),
+            (settings.expand_ligatures, _LIGATURE, "ligatures"),
+            (settings.collapse_punctuation, _REPEATED, "punctuation"),
+            (settings.collapse_spaces, _SPACES_RUN, "spaces"),
+        ):
+            if asked:
+                self._asked |= sign
+                self._counts = (*self._counts, count)
+        self._heeded |= self._asked
 
     def transform(self, batch: Batch) -> Edit:
         """Mended texts; ``counts`` says per document what was found (lines, characters or runs)."""
@@ -72,8 +101,8 @@ class _Normalizer:
         import pyarrow.compute as pc
 
         column = batch.records.column("text")
-        counts = {name: np.zeros(len(batch), np.int64) for name in COUNTS}
-        signs = _signs(batch.data, batch.offsets, self._settings.max_blank_lines)
+        counts = {name: np.zeros(len(batch), np.int64) for name in self._counts}
+        signs = _signs(batch.data, batch.offsets, self._settings.max_blank_lines, self._asked)
         suspects = (signs & self._heeded) != 0
         if not suspects.any():
             return Edit(column, counts)
@@ -103,6 +132,10 @@ class _Normalizer:
         if form != "none" and signs & _OUTSIDE and not unicodedata.is_normalized(form, text):
             text, found["unicode"] = unicodedata.normalize(form, text), 1
             signs = _ALL
+        if signs & self._asked:
+            text, asked = self._rewrite(text, signs & self._asked)
+            found |= asked
+            signs = _ALL
         if settings.whitespace:
             if signs & _TRAILING_SPACE:
                 text, found["trailing_spaces"] = _TRAILING.subn("\n", text)
@@ -111,6 +144,25 @@ class _Normalizer:
                 text, found["blank_lines"] = self._surplus.subn(self._allowed, text)
             if signs & _EDGE:
                 text = _LEADING.sub("", text, count=1).rstrip()
+        return text, found
+
+    def _rewrite(self, text: str, signs: int) -> tuple[str, dict[str, int]]:
+        """What was asked for beyond mending; ``signs`` tell what need not be tried."""
+        found: dict[str, int] = {}
+        if signs & _URL:
+            text, found["urls"] = _URLS.subn("", text)
+        if signs & _EMAIL:
+            text, found["emails"] = _EMAILS.subn("", text)
+        if found:
+            # What stood on both sides of an address now touches.
+            signs = self._asked
+        if signs & _LIGATURE:
+            found["ligatures"] = sum(text.count(letter) for letter in "œŒæÆ")
+            text = text.translate(_TWO_LETTERS)
+        if signs & _REPEATED:
+            text, found["punctuation"] = _REPETITIONS.subn(r"\1", text)
+        if signs & _SPACES_RUN:
+            text, found["spaces"] = _SPACE_RUNS.subn(" ", text)
         return text, found
 
     def _repair(self, text: str) -> tuple[str, int]:
@@ -155,16 +207,22 @@ _BLANK_LINES = 4  # more newlines in a row than allowed
 _EDGE = 8  # white space, or something outside ASCII, at one of its ends
 _OUTSIDE = 16  # something outside ASCII
 _MOJIBAKE = 32  # what ftfy might repair
-_ALL = 63
+# And signs of what is only rewritten if somebody asks for it.
+_URL = 64  # a colon before a slash, or www
+_EMAIL = 128  # an @
+_LIGATURE = 256
+_REPEATED = 512  # twice the same mark
+_SPACES_RUN = 1024  # a tab, or two spaces
+_ALL = 2047
 
 
 def _signs(
-    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], max_blank_lines: int
-) -> npt.NDArray[np.uint8]:
-    """The signs of every text: uint8, shape (n,)."""
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], max_blank_lines: int, asked: int = 0
+) -> npt.NDArray[np.uint16]:
+    """The signs of every text: uint16, shape (n,); those of ``asked`` only if they are asked for."""
     base, end = int(offsets[0]), int(offsets[-1])
     data = data[base:end]
-    signs = np.zeros(len(offsets) - 1, np.uint8)
+    signs = np.zeros(len(offsets) - 1, np.uint16)
 
     def mark(hits: npt.NDArray[np.bool_], sign: int) -> None:
         places = np.flatnonzero(hits)
@@ -184,6 +242,8 @@ def _signs(
     if outside.any():
         mark(outside, _OUTSIDE)
         _mark_outside(data, mark)
+    if asked:
+        _mark_asked(data, asked, mark)
     filled = offsets[1:] > offsets[:-1]
     ends = data[offsets[:-1][filled] - base], data[offsets[1:][filled] - base - 1]
     edge = np.isin(ends, (0x09, 0x0A, 0x20)) | (np.stack(ends) >= 0x80)
@@ -209,6 +269,40 @@ def _mark_outside(data: npt.NDArray[np.uint8], mark: Callable[[npt.NDArray[np.bo
     mark((first == 0xE2) & (second == 0x80) & ((third == 0xA8) | (third == 0xA9)), _CONTROL)
 
 
+def _mark_asked(
+    data: npt.NDArray[np.uint8], asked: int, mark: Callable[[npt.NDArray[np.bool_], int], None]
+) -> None:
+    first, second = data[:-1], data[1:]
+    same = first == second
+    if asked & _URL:
+        mark((first == 0x3A) & (second == 0x2F), _URL)
+        mark(same & ((first == 0x77) | (first == 0x57)), _URL)
+        mark((first ^ second == 0x20) & ((first == 0x77) | (first == 0x57)), _URL)
+    if asked & _EMAIL:
+        mark(data == 0x40, _EMAIL)
+    if asked & _LIGATURE:
+        mark((first == 0xC5) & ((second == 0x92) | (second == 0x93)), _LIGATURE)
+        mark((first == 0xC3) & ((second == 0x86) | (second == 0xA6)), _LIGATURE)
+    if asked & _REPEATED:
+        mark(same & ((first == 0x2E) | (first == 0x21) | (first == 0x3F)), _REPEATED)
+    if asked & _SPACES_RUN:
+        mark(same & (first == 0x20), _SPACES_RUN)
+        mark(data == 0x09, _SPACES_RUN)
+
+
+# An address ends before what ends a sentence or closes a bracket. Each pattern is entered at the beginning of
+# a run alone (look behind) and never gives back what it took in the middle (possessive), so that it is linear.
+_ENDS = r".,;:!?'()\[\]{}»"
+_ADDRESS = (
+    r"(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.)"
+    rf"(?:[^\s<>\"{_ENDS}]|[{_ENDS}]++(?=[^\s<>\"]))++"
+)
+_URLS = re.compile(rf"(?im:^{_ADDRESS}[ \t]*+|[ \t]?{_ADDRESS})")
+_MAILBOX = r"(?<![\w.%+\-])[\w.%+\-]++@[\w\-]++(?:\.[\w\-]++)++"
+_EMAILS = re.compile(rf"(?m:^{_MAILBOX}[ \t]*+|[ \t]?{_MAILBOX})")
+_TWO_LETTERS = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"})
+_REPETITIONS = re.compile(r"([.!?])\1+")
+_SPACE_RUNS = re.compile(r"[ \t]{2,}|\t")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff]")
 # The look behind makes it linear: a run of spaces is entered at its beginning alone.
