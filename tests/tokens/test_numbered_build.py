@@ -223,6 +223,9 @@ def test_another_build_is_not_mixed_in(place: Path, tmp_path: Path) -> None:
     before = digests(tmp_path)
     build(place, tmp_path)
     assert digests(tmp_path) == before
+    (tmp_path / "train_000001.npy").unlink()
+    with pytest.raises(UserError, match="are gone"):
+        build(place, tmp_path)
 
 
 def test_a_vocabulary_too_large_for_the_dtype(place: Path, tmp_path: Path) -> None:

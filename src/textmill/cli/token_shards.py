@@ -36,6 +36,20 @@ def register(add: Commands) -> None:
     size.add_argument("--shards", type=count, metavar="N", help="how many shards")
     reshard.set_defaults(run_command=_reshard)
 
+    export = tokens("export", "Write tokens in the formats of datatrove, Megatron-LM, nanoGPT, or as text.")
+    export.add_argument("folder", metavar="FOLDER", help="numbered shards, consolidated files, or a run")
+    export.add_argument("--format", required=True, choices=("ds", "megatron", "raw", "seq"), help="which")
+    export.add_argument(
+        "--output", "--out", required=True, metavar="PATH", help="files to write, without ending"
+    )
+    export.add_argument("--split", default="train", metavar="NAME", help="of a run (default: train)")
+    export.add_argument(
+        "--eos-id", type=int, metavar="N", help="ends documents, where no tokens.json says so"
+    )
+    export.add_argument("--seq-len", type=count, default=2048, metavar="N",
+                        help="tokens per line of seq (default: 2048)")  # fmt: skip
+    export.set_defaults(run_command=_export)
+
 
 def _add_build(build: Parser) -> None:
     build.add_argument("inputs", nargs="*", metavar="PATH", help="files, folders, globs or URLs with text")
@@ -284,6 +298,17 @@ def _reshard(arguments: argparse.Namespace) -> int:
     print(
         f"tokens      {sum(shard.tokens for shard in made):,}, {made[0].tokens:,} each, the last {made[-1].tokens:,}"
     )
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from textmill.tokens.export import export_tokens, open_stream
+
+    folder = Path(arguments.folder)
+    run = _run_folder(folder)
+    stream = open_stream(run / "tokens" if run else folder, arguments.split, arguments.eos_id)
+    for path in export_tokens(stream, Path(arguments.output), arguments.format, seq_len=arguments.seq_len):
+        print(f"{path}  {screen.size(path.stat().st_size)}")
     return 0
 
 

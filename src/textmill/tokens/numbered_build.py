@@ -26,6 +26,7 @@ from textmill.steps.source import SourceSettings
 from textmill.tokenizer.folder import TOKENIZER, tokenizer_files
 from textmill.tokenizer.load import load_encoder
 from textmill.tokens.build import token_dtype
+from textmill.tokens.consolidated import MANIFEST as CONSOLIDATED
 from textmill.tokens.document_tables import table_path
 from textmill.tokens.encode_part import BUCKETS, encoded_source
 from textmill.tokens.numbered_shards import blocks, read_header, shard_name, shard_numbers
@@ -111,6 +112,15 @@ def build_shards(
     if state.finished:
         manifest = ShardManifest.read(plan.output)
         assert manifest is not None
+        gone = [shard.name for shard in manifest.shards if not (plan.output / shard.name).is_file()]
+        if gone and not (plan.output / CONSOLIDATED).is_file():
+            raise UserError(
+                "Shards of this finished build are gone.",
+                expected=f"{len(manifest.shards)} shards",
+                found=f"no {gone[0]}",
+                where=str(plan.output),
+                hint="fetch them again, or add --restart to build anew",
+            )
         say("these shards are finished already: nothing to do")
         return manifest
     if plan.test_shard and state.threshold is None:
