@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from textmill.curate import Language
 from textmill.curate.language import excerpts
+from textmill.curate.language_codes import has_script, language_code
 from textmill.documents import Batch
 from textmill.errors import UserError
 from textmill.steps import StepContext
@@ -110,6 +112,65 @@ def test_model_is_part_of_the_fingerprint(tmp_path: Path) -> None:
         Language(model=str(copy)).open(StepContext())
     with pytest.raises(UserError, match="not found"):
         Language(model=str(tmp_path / "none.bin")).files()
+
+
+class _Glot:
+    """Stands for a model with labels of language and script."""
+
+    def predict(self, line: str, k: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        return (
+            (f"__label__{'srp_Cyrl' if 'ж' in line else 'eng_Latn' if 'the' in line else 'als_Latn'}",),
+            (0.9,),
+        )
+
+
+@pytest.mark.parametrize(
+    "keep, kept",
+    [
+        (["en"], [True, False, False]),
+        (["eng"], [True, False, False]),
+        (["eng_Latn", "srp_Latn"], [True, False, False]),
+        (["sr", "als"], [False, True, True]),
+        (["srp_Cyrl", "unknown"], [False, True, False]),
+    ],
+)
+def test_labels_with_scripts(keep: list[str], kept: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Language(keep=keep)
+    runner = settings.open(StepContext())
+    monkeypatch.setattr(runner, "_model", _Glot())
+    scores = runner.scores(Batch.from_texts(["the cat", "нож", "mbi"]))
+    assert scores["language"] == ["en", "sr", "als"]
+    assert scores["label"] == ["eng_Latn", "srp_Cyrl", "als_Latn"]
+    rule = settings.rules()[0]
+    assert rule.name == "language"
+    assert rule.keeps(scores[rule.score]).tolist() == kept
+
+
+def test_codes() -> None:
+    assert [
+        language_code(label) for label in ("eng", "en", "cmn_Hani", "arb-Arab", "ceb_Latn", "als", "x")
+    ] == [*("en", "en", "zh", "ar", "ceb", "als", "x")]
+    assert not has_script("zh_hans")
+    with pytest.raises(ValidationError, match="with all languages or with none"):
+        Language(keep=["eng_Latn", "de"])
+
+
+def test_mixed_documents_are_judged_by_their_paragraphs() -> None:
+    english, german = SAMPLES["en"] * 2, SAMPLES["de"] * 2
+    texts = [english, f"{english}\n\n{german}", f"{english}\n\nja ja ja\n\n{'1234 ' * 20}", "ja", ""]
+    for options in ({}, {"keep": ["en"]}):
+        settings = Language(min_share=0.6, min_score=0, **options)  # type: ignore[arg-type]
+        scores = settings.open(StepContext()).scores(Batch.from_texts(["x", *texts]).slice(1, 5))
+        share = [float(value) for value in scores["share"]]
+        assert share[0] == share[2] == 1
+        assert share[1] == pytest.approx(len(english) / len(english + german), abs=0.2)
+        assert all(map(math.isnan, share[3:]))
+        assert settings.rules()[-1].describe() == "share >= 0.6"
+    assert "share" not in Language().open(StepContext()).scores(Batch.from_texts(texts))
+
+
+def test_short_texts_may_be_unknown() -> None:
+    assert identify(["Es war kalt.", "Es war"], min_letters=6)[0] == ["de", "unknown"]
 
 
 @pytest.mark.skipif("TEXTMILL_DATA" not in os.environ, reason="TEXTMILL_DATA names no data folder")

@@ -154,7 +154,7 @@ ASKED = {
         ("remove_urls", "see https://x.org/a?b=c#d now", "see now"),
         ("remove_urls", "HTTP://X.ORG/ and WWW.x.org, too", "and, too"),
         ("remove_urls", "(www.x.org). ftp://y.org/z.tar.gz!", "().!"),
-        ("remove_urls", 'a <a href="http://x.org">b</a> www. http:// xwww.y.z', 'a <a href="">b</a> www. http:// xwww.y.z'),
+        ("remove_urls", '<a href="http://x.org">b</a> www. http:// xwww.y.z', '<a href="">b</a> www. http:// xwww.y.z'),
         ("remove_emails", "write to a.b+c@x-y.co.uk. Thanks", "write to. Thanks"),
         ("remove_emails", "é.è@exemple.fr: oui, a@b non", ": oui, a@b non"),
         ("expand_ligatures", "Œuvre et cœur, Æsop, ﬁ", "OEuvre et coeur, AEsop, ﬁ"),
@@ -185,7 +185,7 @@ def test_everything_asked_for_is_counted() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            (*("http://", "WWW.", "wWw.", "a", "x.org", "@", "a@b.c", ".", "!", "?", " ", "\t", "\n", "œ", "Æ"), "é", ")")
+            ("http://", "WWW.", "wWw.", "a", "x.org", "@", "a@b.c", *".!? \t\nœÆé)")
         ),
         max_size=14,
     ).map("".join)

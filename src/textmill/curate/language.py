@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, field_validator
+import numpy.typing as npt
+from pydantic import Field, field_validator, model_validator
 
+from textmill.curate.language_codes import has_script, language_code
 from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
@@ -27,10 +30,19 @@ class Language(Filter):
     """Keeps documents in some languages, by fastText's lid.176 (Joulin et al., 2016) or a model of yours.
 
     Looks at three excerpts of a document, from its beginning, middle and end: a page in one language under a
-    menu in another is told by more than its menu. A text without a single letter has the language
-    ``unknown`` and no score (NaN); write ``unknown`` into ``keep`` to keep such texts.
+    menu in another is told by more than its menu. A text with fewer than ``min_letters`` letters has the
+    language ``unknown`` and no score (NaN); write ``unknown`` into ``keep`` to keep such texts. About texts of
+    a few words the model is often wrong, and then seldom sure: ``min_score`` drops most of them.
 
-    Scores: ``score``, the model's probability, from 0 to 1; label ``language``, as ISO 639-1 or -3.
+    Models whose labels name a script (``eng_Latn``, as GlotLID and NLLB have them) may be asked for languages,
+    ``keep: [en, deu]``, or for languages in a script, ``keep: [srp_Cyrl]``.
+
+    With ``min_share``, mixed documents are judged by their paragraphs: the characters of paragraphs in a
+    language to keep (in the document's language, if all are kept) are compared with those of all paragraphs of
+    at least ``paragraph_characters``.
+
+    Scores: ``score``, the model's probability, from 0 to 1; label ``language``, as ISO 639-1 or -3; label
+    ``label``, as the model has it; with ``min_share``, ``share`` (NaN without a long enough paragraph).
     """
 
     name: ClassVar[str] = "language"
@@ -45,6 +57,15 @@ class Language(Filter):
     characters: int = Field(
         default=1500, ge=30, description="Characters looked at, a third each from beginning, middle and end."
     )
+    min_letters: int = Field(
+        default=1, ge=1, description="Letters below which a text's language is ``unknown``."
+    )
+    min_share: float | None = Field(
+        default=None, ge=0, le=1, description="Least share of characters in paragraphs of the right language."
+    )
+    paragraph_characters: int = Field(
+        default=40, ge=1, description="Characters of the shortest paragraph that is looked at, for min_share."
+    )
     model: InputPath | None = Field(
         default=None, description="Path of another fastText model (``.bin`` or ``.ftz``)."
     )
@@ -54,14 +75,33 @@ class Language(Filter):
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _scripts_or_none(self) -> Language:
+        if len({has_script(entry) for entry in self.keep if entry != UNKNOWN}) > 1:
+            raise ValueError(
+                f"write scripts with all languages or with none: {', '.join(self.keep)} (eng_Latn names one)"
+            )
+        return self
+
     def files(self) -> list[str]:
         """The model decides results."""
         return [str(self._model_path())]
 
     def rules(self) -> list[Rule]:
         """The language first, then how sure it is."""
-        allowed = [Rule("language", allowed=tuple(self.keep))] if self.keep else []
-        return [*allowed, Rule("score", minimum=self.min_score)]
+        rules = [Rule("score", minimum=self.min_score)]
+        if self.keep:
+            label = "label" if any(map(has_script, self.keep)) else "language"
+            rules.insert(0, Rule(label, allowed=self.wanted(), name="language"))
+        if self.min_share is not None:
+            rules.append(Rule("share", minimum=self.min_share))
+        return rules
+
+    def wanted(self) -> tuple[str, ...]:
+        """The languages to keep as scores name them."""
+        return tuple(
+            dict.fromkeys(entry if has_script(entry) else language_code(entry) for entry in self.keep)
+        )
 
     def open(self, context: StepContext) -> FilterRunner:
         """Load the model.
@@ -69,7 +109,7 @@ class Language(Filter):
         Raises:
             UserError: there is no model, or fastText cannot read it.
         """
-        return _Identifier(self._model_path(), self.characters)
+        return _Identifier(self._model_path(), self)
 
     def _model_path(self) -> Path:
         if self.model is not None:
@@ -90,7 +130,7 @@ class Language(Filter):
 
 
 class _Identifier:
-    def __init__(self, path: Path, characters: int) -> None:
+    def __init__(self, path: Path, settings: Language) -> None:
         import fasttext
 
         try:
@@ -99,23 +139,63 @@ class _Identifier:
             raise UserError(
                 "fastText cannot read the language model", where=str(path), found=str(error)
             ) from error
-        self._characters = characters
+        self._settings = settings
+        self._wanted = frozenset(settings.wanted())
 
     def scores(self, batch: Batch) -> Scores:
-        """``language`` (labels) and ``score`` (probabilities, NaN for ``unknown``)."""
-        languages = []
+        """``language`` and ``label``, ``score`` (NaN for ``unknown``), and ``share`` if it is asked for."""
+        labels = []
         scores = np.full(len(batch), np.nan)
         for position, text in enumerate(batch.texts):
-            excerpt = excerpts(text, self._characters)
-            if _LETTER.search(excerpt) is None:
-                languages.append(UNKNOWN)
-                continue
-            labels, probabilities = self._model.predict(excerpt, k=1)
-            languages.append(labels[0].removeprefix(_LABEL) if labels else UNKNOWN)
-            if labels:
-                # Its softmax comes out a little over 1 at times.
-                scores[position] = min(1.0, float(probabilities[0]))
-        return {"language": languages, "score": scores}
+            label, scores[position] = self._identify(excerpts(text, self._settings.characters))
+            labels.append(label)
+        languages = [_language_of(label) for label in labels]
+        result: dict[str, Any] = {"language": languages, "label": labels, "score": scores}
+        if self._settings.min_share is not None:
+            result["share"] = self._shares(batch, labels)
+        return result
+
+    def _identify(self, line: str) -> tuple[str, float]:
+        """Label and probability of one line; ``unknown`` and NaN if it has too few letters."""
+        letters = self._settings.min_letters
+        if _LETTER.search(line) is None or (letters > 1 and len(_LETTER.findall(line)) < letters):
+            return UNKNOWN, float("nan")
+        labels, probabilities = self._model.predict(line, k=1)
+        if not labels:
+            return UNKNOWN, float("nan")
+        # Its softmax comes out a little over 1 at times.
+        return labels[0].removeprefix(_LABEL), min(1.0, float(probabilities[0]))
+
+    def _shares(self, batch: Batch, labels: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Characters in paragraphs of the right language, per character in paragraphs that are looked at."""
+        paragraphs = batch.paragraphs
+        shares = np.full(len(batch), np.nan)
+        data = batch.data.data
+        for document, label in enumerate(labels):
+            right = looked_at = 0
+            first, last = paragraphs.document_offsets[document : document + 2]
+            for paragraph in range(first, last):
+                size = int(paragraphs.characters[paragraph])
+                if size < self._settings.paragraph_characters:
+                    continue
+                start, end = paragraphs.starts[paragraph], paragraphs.ends[paragraph]
+                text = bytes(data[start:end]).decode()
+                found, _ = self._identify(excerpts(text, self._settings.characters))
+                if found == UNKNOWN:
+                    continue
+                looked_at += size
+                if self._wanted:
+                    right += size * (found in self._wanted or _language_of(found) in self._wanted)
+                else:
+                    right += size * (found == label)
+            if looked_at:
+                shares[document] = right / looked_at
+        return shares
+
+
+def _language_of(label: str) -> str:
+    """The language of a label; labels without a script are left as the model has them."""
+    return language_code(label) if has_script(label) else label
 
 
 def excerpts(text: str, characters: int) -> str:

@@ -82,7 +82,7 @@ class _Normalizer:
         if settings.unicode != "none":
             self._heeded |= _OUTSIDE
         self._asked = 0
-        self._counts = COUNTS
+        self._counts: tuple[str, ...] = COUNTS
         for asked, sign, count in (
             (settings.remove_urls, _URL, "urls"),
             (settings.remove_emails, _EMAIL, "emails"),
