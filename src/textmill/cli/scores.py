@@ -1,4 +1,4 @@
-"""``stats``: how the scores of a run lie."""
+"""``stats`` and ``whatif``: how the scores of a run lie, and what other thresholds would keep."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def register(add: Commands) -> None:
     stats.add_argument("--json", action="store_true", help="as JSON, for programs")
     stats.set_defaults(run_command=_stats)
 
+    whatif = add("whatif", "What other thresholds would keep, from the stored scores.")
+    whatif.add_argument(
+        "run", nargs="?", metavar="RUN", help="run folder or URL (default: the newest below runs/)"
+    )
+    whatif.add_argument(
+        "--set", action="append", required=True, metavar="PATH=VALUE", dest="overrides",
+        help="a threshold of a filter: gopher_quality.min_words=30 (may be repeated)",
+    )  # fmt: skip
+    whatif.add_argument("--json", action="store_true", help="as JSON, for programs")
+    whatif.set_defaults(run_command=_whatif)
+
 
 def _stats(arguments: argparse.Namespace) -> int:
     from textmill.errors import UserError
@@ -53,6 +64,71 @@ def _stats(arguments: argparse.Namespace) -> int:
             print()
         _print_step(step, [row for row in found["scores"] if row["step"] == step], arguments.by)
     return 0
+
+
+def _whatif(arguments: argparse.Namespace) -> int:
+    from textmill.scores import what_if
+    from textmill.workspace import Workspace
+
+    found = what_if(Workspace.open(chosen_run(arguments.run)), arguments.overrides)
+    if arguments.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return 0
+    for change in found["changes"]:
+        before, after = (_threshold(change[key]) for key in ("before", "after"))
+        print(f"{change['step']}.{change['field']}: {before} -> {after}")
+    columns = {"step": "left", "in": "right", "kept": "right", "in now": "right", "kept now": "right"}
+    columns |= {"change": "right"}
+    table = []
+    for step in found["steps"]:
+        table.append(
+            [
+                step["step"],
+                *(screen.count(step[key]) for key in ("in", "kept", "in_now", "kept_now")),
+                _signed(step["kept_now"] - step["kept"]),
+            ]
+        )
+        if step["changed"]:
+            table += [
+                [f"  dropped by {rule['rule']}", "", screen.count(rule["dropped"]), "",
+                 screen.count(rule["dropped_now"]), _signed(rule["dropped_now"] - rule["dropped"])]
+                for rule in step["rules"]
+                if rule["dropped"] != rule["dropped_now"]
+            ]  # fmt: skip
+    print()
+    screen.print_table(columns, table)
+    print()
+    for line in _whatif_summary(found):
+        print(screen.fit(line, 2))
+    return 0
+
+
+def _whatif_summary(found: dict[str, Any]) -> list[str]:
+    low, high = screen.count(found["at_least"]), screen.count(found["at_most"])
+    lines = [
+        f"the run kept {screen.count(found['kept'])}; now it would keep {low if low == high else f'{low} to {high}'}"
+    ]
+    lines.append(f"  {screen.count(found['lost'])} of those kept would be dropped")
+    gained = f"  {screen.count(found['gained'])} more would pass these filters"
+    if found["steps_unknown"]:
+        gained += f"; they have never been through {', '.join(found['steps_unknown'])}"
+    lines.append(gained)
+    if found["duplicates_back"]:
+        count = screen.count(found["duplicates_back"])
+        lines.append(f"  up to {count} duplicates of dropped documents might take their place")
+    if low != high:
+        lines.append("to be certain, run the recipe with the same --set")
+    return lines
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}" if number else "0"
+
+
+def _threshold(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _print_step(step: str, rows: list[dict[str, Any]], by: str | None) -> None:

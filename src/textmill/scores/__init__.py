@@ -11,5 +11,6 @@
 """
 
 from textmill.scores.statistics import PERCENTILES, score_statistics
+from textmill.scores.what_if import what_if
 
-__all__ = ["PERCENTILES", "score_statistics"]
+__all__ = ["PERCENTILES", "score_statistics", "what_if"]
