@@ -62,6 +62,16 @@ def test_merged(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"DROPPED by heuristics, rule {rule}" in capsys.readouterr().out
 
 
+def test_texts_are_normalised() -> None:
+    Path("a.txt").write_text(
+        "Écris-moi à jean@exemple.qc.ca   ou sur https://exemple.qc.ca/page, vite!!! Une œuvre ﬁne...\n"
+    )
+    assert main(["curate", "--input", "a.txt", "--output", "out", "--merge", "--val-split", "0"]) == 0
+    assert lines("train.txt") == ["Écris-moi à ou sur, vite! Une œuvre fine."]
+    assert curate("--merge", "--val-split", "0", "--set", "normalize.expand_ligatures=true") == 0
+    assert "Une oeuvre fine." in lines("train.txt")[0]
+
+
 def test_unmerged_with_the_same_sides(capsys: pytest.CaptureFixture[str]) -> None:
     assert curate("--merge", *ROW_E) == 0
     merged = lines("val.txt")
