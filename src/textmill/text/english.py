@@ -1,0 +1,277 @@
+"""English tokens as treebank-style tokenizers cut them, and the reference implementations of filters count them.
+
+    "Don't pay 10€ (or 24/7 IL-3 fees)."  ->  Do | n't | pay | 10 | € | ( | or | 24/7 | IL-3 | fees | ) | .
+
+Thresholds such as "80 % of the words hold a letter" were set by counting such tokens. UAX #29 cuts the same text in
+other places (`24 | / | 7`, `Don't`), which moves that share by some points; see `docs/parity.md`.
+
+A *chunk* is what White_Space separates. From a chunk are cut, again and again, at its beginning: quotes, brackets
+and other punctuation, currency and other symbols, `..`; at its end: the same, `'s`, a unit behind a digit, and a full
+stop behind a digit, a small letter, punctuation or two capitals. What is left is cut inside: at `..`, `…` and symbols,
+at `+ - * ^` between digits, at hyphens, dashes and `: < > = /` before a letter, at a comma between letters, at a full
+stop between a small letter and a capital. Abbreviations (`Mr.`, `e.g.`) and web addresses stay whole, contractions
+are cut in two. Rules that name a single abbreviation or an emoticon elsewhere are left out.
+
+Memory: as `segment_words`, and 11 bytes per byte of the longest chunk.
+"""
+
+# Kernels have no annotations: Numba infers their types.
+# mypy: allow-untyped-defs, no-check-untyped-defs
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from textmill.text.classes import CATEGORY_SHIFT, WHITE_SPACE, class_of, class_table, classify, decode
+from textmill.text.compilation import borrowed, kernel
+from textmill.text.english_chunks import (
+    ALPHA,
+    CURRENCY,
+    CUT,
+    DIGIT,
+    INSIDE,
+    NUMERAL,
+    OPENS,
+    OTHER_SYMBOL,
+    QUOTE,
+    cut_chunk,
+    find_point,
+    is_abbreviation,
+    role_of_category,
+    splits_after_three,
+)
+from textmill.text.inputs import checked
+from textmill.text.words import LETTER, NUMBER, SYMBOL, Words
+
+QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
+PUNCTUATION = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪—–" + QUOTES
+CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"
+ONLY_BEFORE = "§%="
+
+WHOLE = """
+    a. b. c. d. e. f. g. h. i. j. k. l. m. n. o. p. q. r. s. t. u. v. w. x. y. z. a.m. p.m. e.g. i.e. E.g. I.e. v.s.
+    vs. co. and/or w/o C++ 's 'S 'd 're 'll 'em '' Mr. Mrs. Ms. Messrs. Dr. Prof. Rev. Gen. Gov. Sen. Rep. Adm. Jr. St.
+    Mt. Ph.D. Inc. Ltd. Corp. Co. Bros. Jan. Feb. Mar. Apr. Jun. Jul. Aug. Sep. Sept. Oct. Nov. Dec. D.C. N.C. N.D. N.H.
+    N.J. N.M. N.Y. S.C. E.G. I.E. Ak. Ala. Ariz. Ark. Calif. Colo. Conn. Del. Fla. Ga. Ia. Id. Ill. Ind. Kan. Kans. Ky.
+    La. Mass. Md. Mich. Minn. Miss. Mo. Mont. Neb. Nebr. Nev. Okla. Ore. Pa. Tenn. Va. Wash. Wis.
+"""
+THREE_AND_THE_REST = "cannot gonna gotta"
+BEFORE_NOT = """
+    ai are ca could did does do had has have is might must need ought sha should was were wo would may dare
+"""
+PRONOUNS = "i you he she it we they who what where when why how there that this these those"
+MODALS = "could would should might must"
+UNITS = "km m dm cm mm ha nm yd in ft kg g mg t lb oz kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K"
+
+
+def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]) -> Words:
+    """Find the English tokens of documents that lie one after another in one buffer.
+
+    Args:
+        data: uint8[bytes], UTF-8.
+        offsets: int[documents + 1]: document d is data[offsets[d]:offsets[d + 1]].
+
+    Raises:
+        ValueError: offsets do not ascend within the buffer, or the last document ends beyond 2 GiB.
+    """
+    data, offsets = checked(data, offsets)
+    index, blocks = class_table()
+    longest = _longest_chunk(data, offsets[0], offsets[-1])
+    starts, ends, kinds, characters, document_offsets = _tokens(
+        data,
+        offsets,
+        index,
+        blocks,
+        *_tables(),
+        np.empty(longest, np.int32),
+        np.empty(longest, np.uint16),
+        np.empty(longest + 1, np.int32),
+        np.empty(longest + 1, np.uint8),
+    )
+    total = int(document_offsets[-1])
+    return Words(
+        starts[:total].copy(),
+        ends[:total].copy(),
+        kinds[:total].copy(),
+        characters[:total].copy(),
+        document_offsets,
+    )
+
+
+Tables = tuple[
+    npt.NDArray[np.uint16],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.uint16],
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.int64],
+]
+
+
+@lru_cache(maxsize=1)
+def _tables() -> Tables:
+    """Roles of ASCII; code points beyond it with roles of their own, and these; words, ascending in each list.
+
+    Words of at most eight ASCII characters are little-endian numbers. The last array holds the borders of the lists
+    WHOLE, THREE_AND_THE_REST, BEFORE_NOT, PRONOUNS, MODALS, UNITS.
+    """
+    own: dict[int, int] = {}
+    for characters, role in (
+        (PUNCTUATION, CUT),
+        (CURRENCIES, OPENS | CURRENCY),
+        (ONLY_BEFORE, OPENS),
+        (QUOTES, QUOTE),
+    ):
+        for character in characters:
+            own[ord(character)] = own.get(ord(character), 0) | role
+    ascii_roles = np.zeros(128, np.uint16)
+    for byte in range(128):
+        ascii_roles[byte] = own.get(byte, 0) | role_of_category(class_of(byte) >> CATEGORY_SHIFT)
+        if 48 <= byte < 58:
+            ascii_roles[byte] |= DIGIT
+    beyond = sorted(point for point in own if point > 127)
+    lists = (WHOLE, THREE_AND_THE_REST, BEFORE_NOT, PRONOUNS, MODALS, UNITS)
+    words = [sorted(int.from_bytes(word.encode(), "little") for word in each.split()) for each in lists]
+    return (
+        ascii_roles,
+        np.array(beyond, np.int32),
+        np.array([own[point] for point in beyond], np.uint16),
+        np.array([word for each in words for word in each], np.uint64),
+        np.cumsum([0, *map(len, words)], dtype=np.int64),
+    )
+
+
+@kernel
+def _longest_chunk(data, at, end):
+    """Bytes of the longest stretch without ASCII white space: no chunk has more characters."""
+    longest = 0
+    start = at
+    for place in range(at, end):
+        if data[place] == 32 or data[place] == 10:
+            longest = max(longest, place - start)
+            start = place + 1
+    return max(longest, end - start)
+
+
+@kernel
+def _tokens(
+    data,
+    offsets,
+    index,
+    blocks,
+    ascii_roles,
+    own_points,
+    own_roles,
+    words,
+    borders,
+    points,
+    roles,
+    places,
+    begins,
+):
+    """All tokens of all documents; the last four arrays hold the characters of one chunk."""
+    data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
+    ascii_roles, own_points, own_roles = borrowed(ascii_roles), borrowed(own_points), borrowed(own_roles)
+    words, borders = borrowed(words), borrowed(borders)
+    points, roles, places, begins = borrowed(points), borrowed(roles), borrowed(places), borrowed(begins)
+    capacity = (offsets[-1] - offsets[0]) // 3 + 64
+    starts = np.empty(capacity, np.int32)
+    ends = np.empty(capacity, np.int32)
+    kinds = np.empty(capacity, np.uint8)
+    characters = np.empty(capacity, np.int32)
+    document_offsets = np.zeros(offsets.size, np.int64)
+    count = 0
+    for document in range(offsets.size - 1):
+        at, end = offsets[document], offsets[document + 1]
+        if count + end - at > capacity:
+            capacity = max(2 * capacity, count + end - at)
+            starts = _grown(starts, count, capacity)
+            ends = _grown(ends, count, capacity)
+            kinds = _grown(kinds, count, capacity)
+            characters = _grown(characters, count, capacity)
+        while at < end:
+            stop = at
+            while stop < end and data[stop] < 128 and ascii_roles[data[stop]] & ALPHA:
+                stop += 1
+            size = stop - at
+            follows = np.int64(data[stop]) if stop < end else 32
+            if follows == 32 or follows == 10:
+                # Most chunks: letters and no more.
+                if size == 0:
+                    at = stop + 1
+                    continue
+                if not (size == 5 or size == 6) or not splits_after_three(data, at, size, words, borders):
+                    starts[count], ends[count], kinds[count], characters[count] = at, stop, LETTER, size
+                    count += 1
+                    at = stop + 1
+                    continue
+            elif size > 0 and (stop + 1 == end or data[stop + 1] == 32 or data[stop + 1] == 10):
+                # A word and one mark; a full stop may belong to it.
+                plain = ascii_roles[follows] & CUT and follows != 0x27
+                if follows == 46:
+                    last = data[stop - 1]
+                    plain = 97 <= last <= 122 and not (
+                        size <= 7 and is_abbreviation(data, at, size, words, borders)
+                    )
+                if plain and not (
+                    (size == 5 or size == 6) and splits_after_three(data, at, size, words, borders)
+                ):
+                    starts[count], ends[count], kinds[count], characters[count] = at, stop, LETTER, size
+                    starts[count + 1], ends[count + 1], kinds[count + 1] = stop, stop + 1, SYMBOL
+                    characters[count + 1] = 1
+                    count += 2
+                    at = stop + 1
+                    continue
+            size = 0
+            places[0] = at
+            while at < end:
+                if data[at] < 128:
+                    point, value, after = np.int64(data[at]), np.int64(blocks[data[at]]), at + 1
+                    role = np.int64(ascii_roles[point])
+                else:
+                    point, after = decode(data, at, end)
+                    value, _ = classify(data, at, end, index, blocks)
+                    role = role_of_category(value >> CATEGORY_SHIFT)
+                    own = find_point(own_points, point)
+                    if own >= 0:
+                        role |= own_roles[own]
+                    elif value >> CATEGORY_SHIFT == OTHER_SYMBOL:
+                        role |= CUT | INSIDE
+                if value & WHITE_SPACE:
+                    break
+                points[size] = point
+                roles[size] = role
+                begins[size] = 0
+                size += 1
+                at = after
+                places[size] = at
+            if size == 0:
+                at = after
+                continue
+            begins[0] = 1
+            cut_chunk(points, roles, size, begins, words, borders)
+            begins[size] = 1
+            first = 0
+            kind = SYMBOL
+            for place in range(1, size + 1):
+                if roles[place - 1] & ALPHA:
+                    kind = LETTER
+                elif roles[place - 1] & NUMERAL and kind == SYMBOL:
+                    kind = NUMBER
+                if begins[place]:
+                    starts[count], ends[count] = places[first], places[place]
+                    kinds[count], characters[count] = kind, place - first
+                    count += 1
+                    first = place
+                    kind = SYMBOL
+        document_offsets[document + 1] = count
+    return starts, ends, kinds, characters, document_offsets
+
+
+@kernel
+def _grown(array, used, capacity):
+    larger = np.empty(capacity, array.dtype)
+    larger[:used] = array[:used]
+    return larger
