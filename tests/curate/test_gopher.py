@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from textmill.curate import GopherQuality, GopherRepetition
+from textmill.curate.language_profiles import SOURCE, language_profiles
 from textmill.documents import Batch
 from textmill.steps import Filter, StepContext
 
@@ -120,3 +122,57 @@ def test_stop_words_can_be_others() -> None:
     )
     assert first_failure(GopherQuality(), french) == "stop_words"
     assert first_failure(GopherQuality(stop_words=["de", "la", "et", "les"]), french) is None
+
+
+FRENCH = (
+    "Les gens de la ville sont venus avec des lampes et ils parlent de tout ce qui est dans la rue. Il ne "
+    "pleut pas, le soir est doux. "
+)
+FINNISH = (
+    "Kaupungin asukkaat tulevat torille lyhtyjen kanssa, ja he puhuvat kaikesta, mitä on nähty matkalla. "
+)
+
+
+def test_a_language_brings_stop_words_and_word_lengths() -> None:
+    assert first_failure(GopherQuality(), FRENCH * 3) == "stop_words"
+    for language in ("fr", "fra", "fra_Latn", "auto"):
+        assert first_failure(GopherQuality(language=language), FRENCH * 3) is None
+    assert first_failure(GopherQuality(language="en"), FRENCH * 3) == "stop_words"
+    plain, scaled = (
+        settings.open(StepContext()).scores(Batch.from_texts([FINNISH]))["mean_word_length"][0]
+        for settings in (GopherQuality(), GopherQuality(language="fi"))
+    )
+    assert plain / scaled == pytest.approx(language_profiles()["fi"].word_length)
+    assert language_profiles()["en"].word_length == 1
+
+
+def test_each_document_by_its_own_language() -> None:
+    latin = "Gallia est omnis divisa in partes tres, quarum unam incolunt Belgae, aliam Aquitani. " * 5
+    batch = Batch.from_texts([PROSE, FRENCH * 3, latin, FRENCH * 3, ""])
+    scores = GopherQuality(language="auto").open(StepContext()).scores(batch)
+    assert scores["language"] == ["en", "fr", "la", "fr", "unknown"]
+    assert "la" not in language_profiles()
+    assert np.isnan(scores["stop_words"]).tolist() == [False, False, True, False, True]  # type: ignore[arg-type]
+    alone = GopherQuality(language="fr").open(StepContext()).scores(batch.slice(1, 1))
+    assert all(scores[name][1] == scores[name][3] == values[0] for name, values in alone.items())
+
+
+def test_what_is_known_of_languages() -> None:
+    profiles = language_profiles()
+    assert len(profiles) == 275
+    for profile in profiles.values():
+        assert 0.4 < profile.word_length < 3.1
+        assert 6 <= len(profile.stop_words) == len(set(profile.stop_words))
+    assert {"the", "of", "and", "to"} <= set(profiles["en"].stop_words)
+    assert {"de", "la", "et", "les"} <= set(profiles["fr"].stop_words)
+    assert not {"right", "rights", "everyone", "freedom"} & set(profiles["en"].stop_words)
+
+
+def test_languages_are_checked() -> None:
+    with pytest.raises(ValidationError, match="nothing is known about the language 'xx'"):
+        GopherQuality(language="xx")
+    with pytest.raises(ValidationError, match="brings its own stop words"):
+        GopherQuality(language="fr", stop_words=["de"])
+    assert GopherQuality(language="fr").files() == [str(SOURCE)]
+    assert len(GopherQuality(language="auto").files()) == 2
+    assert GopherQuality().files() == []

@@ -1,0 +1,37 @@
+"""What Gopher's rules need to know of a language: its stop words, and how long its words are.
+
+Derived from one text in all languages, the Universal Declaration of Human Rights, by
+``scripts/make_stop_words.py``, whose docstring says how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("data") / "languages.tsv"
+
+
+@dataclass(frozen=True)
+class LanguageProfile:
+    """One language.
+
+    Attributes:
+        word_length: mean length of its words in relation to that of English words.
+        stop_words: frequent words that any ordinary text holds, the most frequent first.
+    """
+
+    word_length: float
+    stop_words: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def language_profiles() -> dict[str, LanguageProfile]:
+    """All languages that are known, by ISO 639-1 code, or ISO 639-3 if they have no other."""
+    profiles = {}
+    for line in SOURCE.read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            code, length, words = line.split("\t")
+            profiles[code] = LanguageProfile(float(length), tuple(words.split()))
+    return profiles
