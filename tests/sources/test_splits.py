@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from textmill.sources import Files
@@ -30,6 +30,7 @@ LINES = st.lists(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(files=[([b"\x00", b"{", b""], "json")], ended=False, unit="file", sizes=[1])
 @given(
     files=st.lists(st.tuples(LINES, st.sampled_from(["txt", "jsonl", "json"])), min_size=1, max_size=4),
     ended=st.booleans(),

@@ -62,7 +62,8 @@ class FilesReader:
             text = _Text(body, encoding, start + skipped, piece.get("line", 1), settings.max_document_bytes)
             locator = piece["locator"]
             if piece["format"] in ("jsonl", "json"):
-                if piece["format"] == "json" and text.holds_values():
+                # Only a file of lines is ever cut: what does not begin at the file's beginning is lines.
+                if piece["format"] == "json" and not start and text.holds_values():
                     yield from _values(text, locator, settings)
                 else:
                     yield from _json_lines(text, locator, settings)
