@@ -16,6 +16,7 @@ from textmill.tokenizer.fast.kernels import (
     GPT2,
     NO_RANK,
     O200K,
+    PIECES_AHEAD,
     SCANNED_BYTES,
     SLOT_BYTES,
     VOCABULARY_LIMIT,
@@ -28,7 +29,7 @@ from textmill.tokenizer.fast.kernels import (
 from textmill.tokenizer.fast.memory import PADDING
 from textmill.tokenizer.patterns import PATTERNS
 
-# 2**16 buckets of four slots: 8 MB of remembered pieces. A quarter of that costs a third of the speed.
+# 2**16 buckets of four slots: 8 MB of remembered pieces.
 BUCKET_BITS = 16
 LONG_BITS = 16
 ARENA_BYTES = 8 * 2**20
@@ -145,7 +146,7 @@ class FastEncoder:
             self._arena.ctypes.data,
             ARENA_BYTES,
             self._state,
-            self._vocabulary.scratch(),
+            self._vocabulary.scratch_for_texts(),
             out.ctypes.data,
             out_offsets,
         )
@@ -173,6 +174,7 @@ class _Vocabulary:
             if int(left[rank]) in bytes_of and int(right[rank]) in bytes_of:
                 self.byte_pairs[bytes_of[int(left[rank])] << 8 | bytes_of[int(right[rank])]] = rank
         self._scratch = np.zeros((2, SCANNED_BYTES + PADDING), np.uint32)
+        self._found = np.zeros(4 * PIECES_AHEAD, np.uint64)
         self.whole_table = np.zeros((1, 3), np.uint64)
         self.whole_content = np.zeros(PADDING, np.uint8)
         self.whole_entries = 0
@@ -193,6 +195,10 @@ class _Vocabulary:
     def scratch(self) -> tuple[int, int]:
         """Room for merging a piece."""
         return self._scratch[0].ctypes.data, self._scratch[1].ctypes.data
+
+    def scratch_for_texts(self) -> tuple[int, int, int]:
+        """The same, and room for the pieces that are found before they are looked up."""
+        return *self.scratch(), self._found.ctypes.data
 
     def _find_whole(self, vocabulary: dict[str, int]) -> None:
         """Entries that a piece becomes as a whole, although merging makes something else of its bytes."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from textmill.text.compilation import kernel
 from textmill.tokenizer.fast.memory import (
+    fetch_soon,
     load_8,
     load_16,
     load_32,
@@ -47,6 +48,8 @@ CACHED_BYTES = 15
 CACHED_IDS = 6
 SLOT_BYTES = 32
 WAYS = 4
+# Pieces found before they are looked up.
+PIECES_AHEAD = 32
 # Longer pieces up to here are remembered by hash, and compared byte by byte.
 LONG_BYTES = 255
 
@@ -730,7 +733,8 @@ def encode_texts(
         arena: address of the bytes and ids of longer pieces.
         arena_bytes: its size.
         state: int64: pieces missed so far, bytes of the arena and slots in use.
-        scratch: two addresses with room for ``SCANNED_BYTES`` numbers of 32 bits.
+        scratch: two addresses with room for ``SCANNED_BYTES`` numbers of 32 bits, and one for
+            ``PIECES_AHEAD`` pieces of 32 bytes.
         out: address of uint32, room for as many ids as there are bytes.
         out_offsets: int64, shape (n + 1,).
     """
@@ -738,87 +742,113 @@ def encode_texts(
     long_shift = np.uint64(64 - long_bits)
     long_mask = (1 << long_bits) - 1
     misses, arena_used, long_used = state[0], state[1], state[2]
+    ids, ranks, found = scratch
     total = np.int64(0)
     for d in range(len(offsets) - 1):
         i, end = offsets[d], offsets[d + 1]
         out_offsets[d] = total
         while i < end:
-            j = next_piece(data, i, end, pattern, classes)
-            n = j - i
-            if n <= CACHED_BYTES:
-                low = load_64(data, i) & load_64(key_masks, n << 4)
-                high = load_64(data, i + 8) & load_64(key_masks, (n << 4) + 8) | unsigned(n) << np.uint64(56)
-                mixed = low * _MIX_1 + high * _MIX_2
-                mixed ^= mixed >> _SHIFT
-                mixed *= _MIX_3
-                bucket = signed(mixed >> bucket_shift) * (WAYS * SLOT_BYTES)
-                slot = bucket
-                if not (load_64(slots, slot) == low and load_64(slots, slot + 8) == high):
-                    slot = bucket + SLOT_BYTES
+            # First some pieces are found and their buckets asked for, then they are looked up: by then the
+            # buckets have arrived, and a wrong guess about a piece's end holds up no lookup.
+            first = i
+            ahead = 0
+            while i < end and ahead < PIECES_AHEAD:
+                j = next_piece(data, i, end, pattern, classes)
+                n = j - i
+                at = ahead << 5
+                store_64(found, at, unsigned(n))
+                if n <= CACHED_BYTES:
+                    low = load_64(data, i) & load_64(key_masks, n << 4)
+                    high = load_64(data, i + 8) & load_64(key_masks, (n << 4) + 8) | unsigned(n) << np.uint64(
+                        56
+                    )
+                    mixed = low * _MIX_1 + high * _MIX_2
+                    mixed ^= mixed >> _SHIFT
+                    mixed *= _MIX_3
+                    bucket = signed(mixed >> bucket_shift) * (WAYS * SLOT_BYTES)
+                    fetch_soon(slots, bucket)
+                    fetch_soon(slots, bucket + 2 * SLOT_BYTES)
+                    store_64(found, at + 8, low)
+                    store_64(found, at + 16, high)
+                    store_64(found, at + 24, unsigned(bucket))
+                ahead += 1
+                i = j
+            j = first
+            for piece in range(ahead):
+                n = signed(load_64(found, piece << 5))
+                i = j
+                j = i + n
+                if n <= CACHED_BYTES:
+                    low = load_64(found, (piece << 5) + 8)
+                    high = load_64(found, (piece << 5) + 16)
+                    bucket = signed(load_64(found, (piece << 5) + 24))
+                    slot = bucket
                     if not (load_64(slots, slot) == low and load_64(slots, slot + 8) == high):
-                        slot = bucket + 2 * SLOT_BYTES
+                        slot = bucket + SLOT_BYTES
                         if not (load_64(slots, slot) == low and load_64(slots, slot + 8) == high):
-                            slot = bucket + 3 * SLOT_BYTES
+                            slot = bucket + 2 * SLOT_BYTES
                             if not (load_64(slots, slot) == low and load_64(slots, slot + 8) == high):
-                                slot = -1
-                at = out + (total << 2)
-                if slot >= 0:
-                    packed = load_64(slots, slot + 16)
-                    count = signed(packed) & 15
-                    store_32(at, 0, (signed(packed) >> 4) & 0xFFFFF)
-                    store_32(at, 4, (signed(packed) >> 24) & 0xFFFFF)
-                    store_32(at, 8, signed(packed >> np.uint64(44)))
-                    if count > 3:
-                        packed = load_64(slots, slot + 24)
-                        store_32(at, 12, signed(packed) & 0xFFFFF)
-                        store_32(at, 16, (signed(packed) >> 20) & 0xFFFFF)
-                        store_32(at, 20, signed(packed >> np.uint64(40)))
-                else:
-                    misses += 1
-                    count = merge_piece(data, i, n, vocabulary, scratch, at)
-                    if count <= CACHED_IDS:
-                        remember(slots, bucket, low, high, at, count, misses)
-                total += count
-            elif n <= LONG_BYTES:
-                mixed = piece_hash(data, i, n)
-                slot = signed(mixed >> long_shift)
-                count = -1
-                at = out + (total << 2)
-                while True:
-                    key = load_64(long_slots, slot << 4)
-                    if key == _NOTHING:
-                        break
-                    if key == mixed:
-                        entry = signed(load_64(long_slots, (slot << 4) + 8))
-                        place = entry >> 16
-                        if ((entry >> 8) & 255) == n and same_bytes(arena, place, data, i, n):
-                            count = entry & 255
-                            k = 0
-                            while k < count:
-                                store_64(at, k << 2, load_64(arena, place + n + (k << 2)))
-                                k += 2
+                                slot = bucket + 3 * SLOT_BYTES
+                                if not (load_64(slots, slot) == low and load_64(slots, slot + 8) == high):
+                                    slot = -1
+                    at = out + (total << 2)
+                    if slot >= 0:
+                        packed = load_64(slots, slot + 16)
+                        count = signed(packed) & 15
+                        store_32(at, 0, (signed(packed) >> 4) & 0xFFFFF)
+                        store_32(at, 4, (signed(packed) >> 24) & 0xFFFFF)
+                        store_32(at, 8, signed(packed >> np.uint64(44)))
+                        if count > 3:
+                            packed = load_64(slots, slot + 24)
+                            store_32(at, 12, signed(packed) & 0xFFFFF)
+                            store_32(at, 16, (signed(packed) >> 20) & 0xFFFFF)
+                            store_32(at, 20, signed(packed >> np.uint64(40)))
+                    else:
+                        misses += 1
+                        count = merge_piece(data, i, n, vocabulary, (ids, ranks), at)
+                        if count <= CACHED_IDS:
+                            remember(slots, bucket, low, high, at, count, misses)
+                    total += count
+                elif n <= LONG_BYTES:
+                    mixed = piece_hash(data, i, n)
+                    slot = signed(mixed >> long_shift)
+                    count = -1
+                    at = out + (total << 2)
+                    while True:
+                        key = load_64(long_slots, slot << 4)
+                        if key == _NOTHING:
                             break
-                    slot = (slot + 1) & long_mask
-                if count < 0:
-                    count = merge_piece(data, i, n, vocabulary, scratch, at)
-                    if arena_used + n + 4 * count > arena_bytes or 2 * long_used > long_mask:
-                        # Full: forget everything, which keeps memory bounded whatever the text.
-                        for k in range(1 << long_bits):
-                            store_64(long_slots, k << 4, _NOTHING)
-                        arena_used = long_used = 0
-                        slot = signed(mixed >> long_shift)
-                    store_64(long_slots, slot << 4, mixed)
-                    store_64(long_slots, (slot << 4) + 8, unsigned((arena_used << 16) | (n << 8) | count))
-                    for k in range(0, n, 8):
-                        store_64(arena, arena_used + k, load_64(data, i + k))
-                    arena_used += n
-                    for k in range(0, count, 2):
-                        store_64(arena, arena_used + (k << 2), load_64(at, k << 2))
-                    arena_used += 4 * count
-                    long_used += 1
-                total += count
-            else:
-                total += merge_piece(data, i, n, vocabulary, scratch, out + (total << 2))
+                        if key == mixed:
+                            entry = signed(load_64(long_slots, (slot << 4) + 8))
+                            place = entry >> 16
+                            if ((entry >> 8) & 255) == n and same_bytes(arena, place, data, i, n):
+                                count = entry & 255
+                                k = 0
+                                while k < count:
+                                    store_64(at, k << 2, load_64(arena, place + n + (k << 2)))
+                                    k += 2
+                                break
+                        slot = (slot + 1) & long_mask
+                    if count < 0:
+                        count = merge_piece(data, i, n, vocabulary, (ids, ranks), at)
+                        if arena_used + n + 4 * count > arena_bytes or 2 * long_used > long_mask:
+                            # Full: forget everything, which keeps memory bounded whatever the text.
+                            for k in range(1 << long_bits):
+                                store_64(long_slots, k << 4, _NOTHING)
+                            arena_used = long_used = 0
+                            slot = signed(mixed >> long_shift)
+                        store_64(long_slots, slot << 4, mixed)
+                        store_64(long_slots, (slot << 4) + 8, unsigned((arena_used << 16) | (n << 8) | count))
+                        for k in range(0, n, 8):
+                            store_64(arena, arena_used + k, load_64(data, i + k))
+                        arena_used += n
+                        for k in range(0, count, 2):
+                            store_64(arena, arena_used + (k << 2), load_64(at, k << 2))
+                        arena_used += 4 * count
+                        long_used += 1
+                    total += count
+                else:
+                    total += merge_piece(data, i, n, vocabulary, (ids, ranks), out + (total << 2))
             i = j
     out_offsets[len(offsets) - 1] = total
     state[0], state[1], state[2] = misses, arena_used, long_used

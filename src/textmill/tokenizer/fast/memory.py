@@ -14,6 +14,7 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 PADDING = 64
@@ -56,6 +57,22 @@ load_32 = _load(32, types.int64)
 load_64 = _load(64, types.uint64)
 store_32 = _store(32, types.int64)
 store_64 = _store(64, types.uint64)
+
+
+@intrinsic
+def fetch_soon(_typing, _address, _offset):
+    """Ask the processor for the line of its cache at an address, and go on meanwhile."""
+
+    def generate(context, builder, _signature, arguments):
+        pointer = _pointer(builder, *arguments, 8)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # For reading, to be kept, data rather than code (LLVM language reference, llvm.prefetch).
+        builder.call(function, [pointer, *(ir.Constant(number, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
 
 
 @intrinsic
