@@ -9,9 +9,11 @@ from textmill.cli import screen
 from textmill.cli.arguments import Commands, Parser
 
 if TYPE_CHECKING:
+    from textmill.api import Run
     from textmill.recipe import Override, Recipe
 
 TITLE = "run"
+SAMPLES_FILE = "evaluation/samples.json"
 
 
 def register(add: Commands) -> None:
@@ -42,6 +44,7 @@ def carry_out(recipe: Recipe, folder: str | None) -> str:
         done = Run(workspace.url)
         report = done.report()
     _print_summary(done.status(), _below(workspace.url, report))
+    _print_sample(done)
     return str(workspace.url)
 
 
@@ -146,6 +149,19 @@ def _print_summary(state: dict[str, Any], report: str) -> None:
     print()
     for name, text in rows:
         print(screen.fit(f"{name:<12}{text}", 12))
+
+
+def _print_sample(run: Run) -> None:
+    """What the model wrote, if the recipe let it write: the last beginning of a document, and how it went on."""
+    import json
+
+    if not run.workspace.exists(SAMPLES_FILE):
+        return
+    samples = json.loads(run.workspace.read_text(SAMPLES_FILE))
+    if samples:
+        prompt, written = (screen.one_line(samples[-1][key], 150) for key in ("prompt", "continuation"))
+        print(screen.fit(f"{'given':<12}{prompt}", 12))
+        print(screen.fit(f"{'it wrote':<12}{written}", 12))
 
 
 _TRAIN_WORDS = (("parameters", "parameters"), ("steps", "steps"), ("final_loss", "final loss"))
