@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from textmill.errors import UserError
 
@@ -88,7 +88,9 @@ class Run:
             name
             for (name,) in self._connection.execute("SELECT view_name FROM duckdb_views()").fetchall()
             if not name.startswith(("duckdb_", "pragma_", "sqlite_")) and not name.endswith("_empty")
-        } | {name for (name,) in self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        } | {
+            name for (name,) in self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        }
         try:
             return self._connection.table(view)
         except Exception as error:
@@ -105,6 +107,18 @@ class Run:
         from textmill.workspace import status
 
         return status(self.workspace)
+
+    def stats(self, by: Literal["language", "source"] | None = None) -> dict[str, Any]:
+        """How the scores lie: see :func:`textmill.scores.score_statistics`."""
+        from textmill.scores import score_statistics
+
+        return score_statistics(self.workspace, by)
+
+    def what_if(self, *overrides: str) -> dict[str, Any]:
+        """What other thresholds would keep: see :func:`textmill.scores.what_if`."""
+        from textmill.scores import what_if
+
+        return what_if(self.workspace, overrides)
 
     def why(self, query: str) -> list[dict[str, Any]]:
         """The stories of the documents that an id, URL, path or snippet may mean."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +109,31 @@ def test_writing_a_filter(pages: Path, capsys: pytest.CaptureFixture[str]) -> No
         capture_output=True, text=True, cwd=pages, env={**os.environ, "PYTHONPATH": str(pages)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_from_a_folder_of_text_to_a_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "from-a-folder-of-text-to-a-corpus.md"
+    monkeypatch.chdir(tmp_path)
+    Path("letters").mkdir()
+    Path("letters", "a.txt").write_text("Le chat est sur la table et il regarde la mer avec ses amis.\n" * 3)
+    words = Path(argparse.__file__).read_text(encoding="utf-8").split()
+    texts = [" ".join(words[start : start + 60]) for start in range(0, 6000, 50)]
+    Path("letters", "notes.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    for name, code in code_blocks(page).items():
+        Path(name).write_text(code)
+    blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert len(commands) >= 18
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "textmill"
+        assert main(arguments) == 0, f"{command}\n{capsys.readouterr().err}"
+    for name in ("letters.yaml", "corpus.jsonl.zst", "corpus.txt", "corpus.parquet", "prepared/train.txt"):
+        assert Path(name).stat().st_size
+    exec(compile(Path("look.py").read_text(), "look.py", "exec"), {})
+    assert "[('" in capsys.readouterr().out
 
 
 PAGES = [*DOCS.rglob("*.md"), ROOT / "recipes" / "README.md"]

@@ -148,6 +148,14 @@ def test_mistakes(folder: Path, items: str, words: list[str]) -> None:
         assert word.replace("PACKAGE", package(folder)) in text
 
 
+def test_a_module_that_another_hides(folder: Path) -> None:
+    (folder / "json.py").write_text(RULES)
+    text = mistake(folder, "[json:NoTables]")
+    assert "two modules called 'json'" in text
+    assert "json.py:NoTables" in text
+    assert load(folder, '["json.py:NoTables"]').curate[0].name == "no_tables"
+
+
 def test_a_step_is_no_source(folder: Path) -> None:
     text = mistake(folder, '["rules.py:NoTables"]', section="sources")
     assert "NoTables is no source" in text

@@ -85,7 +85,7 @@ def expected(values: list[float]) -> dict[str, Any]:
 
 
 def test_over_all_documents(run: Run) -> None:
-    value, language, characters = score_statistics(run.workspace)["scores"]
+    value, language, characters = run.stats()["scores"]
     assert {key: value[key] for key in expected(VALUES)} == expected(VALUES)
     outside = sum(bool(v < -1.5 or np.float32(v) > 2.0) for v in VALUES)
     assert value["rules"] == [

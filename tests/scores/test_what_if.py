@@ -122,7 +122,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("overrides", CHANGES)
 def test_filters_alone_are_replayed_exactly(tmp_path: Path, overrides: list[str]) -> None:
-    found = what_if(run(tmp_path / "a").workspace, overrides)
+    found = run(tmp_path / "a").what_if(*overrides)
     again = {step["step"]: step for step in run(tmp_path / "b", *overrides).status()["steps"]}
     for step in found["steps"]:
         real = again[step["step"]]

@@ -78,6 +78,7 @@ def import_class(path: str, kind: type[Kind], folder: Path) -> type[Kind]:
         reference = Reference(f"{file}:{class_name}", str(folder))
     else:
         module = _module_by_name(module_name, folder)
+        _check_no_other(module, module_name, class_name, folder)
         reference = Reference(path, str(folder))
     cls = _class_in(module, class_name, kind)
     _give_name(cls)
@@ -142,6 +143,21 @@ def _module_by_name(name: str, folder: Path) -> ModuleType:
         raise _raised(error, _origin(name)) from error
     except BaseException as error:
         raise _raised(error, _origin(name)) from error
+
+
+def _check_no_other(module: ModuleType, name: str, class_name: str, folder: Path) -> None:
+    """A module beside the recipe is what its author means; one that hides it must not be taken in silence."""
+    base = Path(folder, *name.split("."))
+    for file in (base.with_suffix(".py"), base / "__init__.py"):
+        taken = getattr(module, "__file__", None)
+        if file.is_file() and taken is not None and file.resolve() != Path(taken).resolve():
+            raise UserError(
+                f"There are two modules called {name!r}.",
+                expected="the one beside the recipe",
+                found=f"{taken}, which Python finds first",
+                where=str(file),
+                hint=f"name the file: {file.relative_to(folder)}:{class_name}",
+            )
 
 
 def _class_in(module: ModuleType, name: str, kind: type[Kind]) -> type[Kind]:
