@@ -16,6 +16,7 @@ BENCHMARKS = {
     "language": "language identification beside fastText; accuracy by length of text",
     "words": "word borders beside uniseg and ICU",
     "scores": "scoring every document beside scoring survivors only",
+    "encoding": "encoding beside tiktoken and Hugging Face with the same vocabulary",
     "text_kernels": "every text kernel beside its plain-Python oracle",
     "gpu": "training speed beside transformers",
 }

@@ -7,6 +7,10 @@
     a tokenizer.json on this machine ────────────┘                      │
                                                  texts ─► load_encoder ─┴─► ids, offsets
 
+``fast/`` encodes byte-level BPE by compiled kernels, several times faster than the library, and is compared with
+it as it runs; ``inspection`` and ``counting`` look at tokenizers and count with them; ``tiktoken_file`` writes
+tiktoken's form.
+
 A special token that a document happens to spell out is ordinary text: only the mill itself writes the
 end-of-text id, once after each document.
 

@@ -10,6 +10,12 @@
 
 Windows are cut from one split's shards laid end to end; a window may cross documents and shards.
 
+Without a run, for data sets of any size::
+
+    texts ─► encode_part ─► numbered_build ─► train_000000.npy, … + .documents.parquet, tokens.json
+                                                │         └──► reshard, stat, numbered_verify, export
+                                                └► consolidate ─► tokens.bin, sample_ids.bin ─► ConsolidatedTokens
+
 >>> import numpy as np
 >>> from textmill.tokens.split import SplitRule
 >>> rule = SplitRule(seed=1, validation=0.5)
