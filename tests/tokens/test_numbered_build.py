@@ -287,3 +287,13 @@ def test_workers_of_the_command(place: Path, tmp_path: Path, capsys: pytest.Capt
     assert main([*command, "--seed", "1", "--output", str(tmp_path / "a")]) == 2
     assert "another build" in capsys.readouterr().err
     assert main([*command, "--restart", "--output", str(tmp_path / "a")]) == 0
+
+
+def test_two_builds_in_one_folder(place: Path, tmp_path: Path) -> None:
+    def second(function: str, items: Any) -> Iterator[tuple[int, Any]]:
+        with pytest.raises(UserError, match="Another command"):
+            build(place, tmp_path)
+        yield from inline(function, items)
+
+    build(place, tmp_path, run=second)
+    assert verify_numbered(tmp_path) == []

@@ -153,6 +153,7 @@ def _build(arguments: argparse.Namespace) -> int:
         remove_build(plan.output)
     workers = RunSection(workers=max(0, arguments.workers)).worker_count()
     with TerminalProgress() as progress, LocalEngine(workers) as engine:
+        progress.start("building token shards", 0, "")
 
         def run(function: str, items: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Any]]:
             return _without_crashes(engine.map(function, items, lambda _report: None))
@@ -162,7 +163,9 @@ def _build(arguments: argparse.Namespace) -> int:
             [SOURCES["files"].model_validate(settings)],
             run,
             say=progress.say,
-            progress=lambda done, total, tokens: progress.update("tokens", done, total, tokens=tokens),
+            progress=lambda done, total, tokens: progress.update(
+                "encoding documents", done, total, tokens=tokens
+            ),
         )
     print(f"shards      {len(manifest.shards):,} in {plan.output}")
     print(f"tokens      {manifest.tokens:,} ({manifest.dtype})")
@@ -202,6 +205,7 @@ def _consolidate(arguments: argparse.Namespace) -> int:
     expected = read_expectation(arguments.expect) if arguments.expect else None
     mode = arguments.sample_ids or (expected.sample_ids if expected else None) or "correct"
     with TerminalProgress() as progress:
+        progress.start("consolidating", 0, "")
 
         def show(what: str, done: int, total: int) -> None:
             progress.update(what, done, total)

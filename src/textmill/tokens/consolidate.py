@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from textmill.errors import UserError
 from textmill.tokens.consolidated import IDS_BIN, MANIFEST, TOKENS_BIN, Manifest, Part
 from textmill.tokens.document_tables import join_tables
 from textmill.tokens.expectations import Expectation
+from textmill.tokens.folder_lock import only_writer
 from textmill.tokens.numbered_shards import (
     BLOCK_BYTES,
     NumberedShard,
@@ -88,6 +90,13 @@ def consolidate(
         UserError: shards that are missing, damaged or of another type; ``upstream`` ids of an odd number of
             16-bit tokens, which the original cannot look at as 32-bit numbers.
     """
+    with only_writer(folder) if folder.is_dir() else nullcontext():
+        return _consolidate(folder, seq_len, token_dtype, mode, progress)
+
+
+def _consolidate(
+    folder: Path, seq_len: int, token_dtype: str | None, mode: Mode, progress: Progress
+) -> Manifest:
     shards = list_shards(folder, token_dtype)
     dtype = shards[0].dtype.newbyteorder("<")
     tokens = total_tokens(shards)

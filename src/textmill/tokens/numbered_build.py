@@ -29,6 +29,7 @@ from textmill.tokens.build import token_dtype
 from textmill.tokens.consolidated import MANIFEST as CONSOLIDATED
 from textmill.tokens.document_tables import table_path
 from textmill.tokens.encode_part import BUCKETS, encoded_source
+from textmill.tokens.folder_lock import only_writer
 from textmill.tokens.numbered_shards import blocks, read_header, shard_name, shard_numbers
 from textmill.tokens.shard_filler import FilledShard, ShardFiller
 from textmill.tokens.shard_manifest import NAME as MANIFEST
@@ -108,6 +109,19 @@ def build_shards(
     common["compiled"] = sum(part["split"]["bytes"] for part in parts) >= COMPILED_FROM_BYTES
     key = _key(plan, common, parts)
     plan.output.mkdir(parents=True, exist_ok=True)
+    with only_writer(plan.output):
+        return _build(plan, key, common, parts, run, say, progress)
+
+
+def _build(
+    plan: BuildPlan,
+    key: str,
+    common: dict[str, Any],
+    parts: list[dict[str, Any]],
+    run: Map,
+    say: Callable[[str], None],
+    progress: Callable[[int, int, int], None],
+) -> ShardManifest:
     state = _State.read(plan, key)
     if state.finished:
         manifest = ShardManifest.read(plan.output)
