@@ -137,21 +137,7 @@ def _print_step(step: str, rows: list[dict[str, Any]], by: str | None) -> None:
     numbers = [row for row in shown if "labels" not in row]
     print(step)
     if numbers:
-        from textmill.scores import PERCENTILES
-
-        columns = {"  score": "left", **({by: "left"} if by else {}), "count": "right", "mean": "right"}
-        columns |= {f"p{percent}": "right" for percent in PERCENTILES}
-        table = [
-            [
-                "  " + row["score"],
-                *([row["group"]] if by else []),
-                screen.count(row["count"]),
-                _short(row["mean"]),
-                *(_short(row[f"p{percent}"]) for percent in PERCENTILES),
-            ]
-            for row in numbers
-        ]
-        screen.print_plain(columns, table)
+        _print_numbers(numbers, by)
     for row in (row for row in shown if "labels" in row and len(row["labels"]) + (by is None) > 1):
         of = f" of {row['group']}" if by else ""
         parts = [
@@ -159,7 +145,8 @@ def _print_step(step: str, rows: list[dict[str, Any]], by: str | None) -> None:
             for label, count in list(row["labels"].items())[:_LABELS_SHOWN]
         ]
         more = len(row["labels"]) - _LABELS_SHOWN
-        print(f"  {row['score']}{of}: {', '.join(parts)}" + (f", {more} others" if more > 0 else ""))
+        others = f", {more} others" if more > 0 else ""
+        print(screen.fit(f"  {row['score']}{of}: {', '.join(parts)}{others}", 4))
     rules = [
         [
             "  " + rule["described"],
@@ -179,6 +166,31 @@ def _print_step(step: str, rows: list[dict[str, Any]], by: str | None) -> None:
         print(f"  and {left_out} more with fewer documents (--json shows all)")
 
 
+def _print_numbers(rows: list[dict[str, Any]], by: str | None) -> None:
+    """Distributions; a terminal that is too narrow gets fewer percentiles rather than broken lines."""
+    from textmill.scores import PERCENTILES
+
+    shown = list(PERCENTILES)
+    for left_out in (None, 25, 75, 5, 95):
+        if left_out is not None:
+            shown.remove(left_out)
+        columns = {"  score": "left", **({by: "left"} if by else {}), "count": "right", "mean": "right"}
+        columns |= {f"p{percent}": "right" for percent in shown}
+        table = [
+            [
+                "  " + row["score"],
+                *([row["group"]] if by else []),
+                screen.count(row["count"]),
+                _short(row["mean"]),
+                *(_short(row[f"p{percent}"]) for percent in shown),
+            ]
+            for row in rows
+        ]
+        if screen.fits(columns, table):
+            break
+    screen.print_plain(columns, table)
+
+
 def _most_frequent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of the groups with most documents."""
     counts: dict[str | None, int] = {}
@@ -189,9 +201,11 @@ def _most_frequent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _short(value: float) -> str:
-    """A number in at most seven characters where that is possible: three digits, none in thousands cut."""
+    """A number in few characters: three digits, or all of a whole part that a reader can take in."""
     if value == 0:
         return "0"
+    if abs(value) >= 1e9:
+        return f"{value:.2e}"
     if abs(value) >= 1000 or float(value).is_integer():
         return f"{value:,.0f}"
     digits = f"{value:.3g}"

@@ -97,14 +97,27 @@ def print_plain(
     columns: Mapping[str, str], rows: Sequence[Sequence[str]], stream: TextIO | None = None
 ) -> None:
     """A table in plain text, as wide as its content, on a terminal too."""
-    table = [list(columns), *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
-    for row in table:
+    widths = _widths(columns, rows)
+    for row in (list(columns), *rows):
         cells = [
             cell.rjust(width) if side == "right" else cell.ljust(width)
             for cell, width, side in zip(row, widths, columns.values(), strict=True)
         ]
         print("  ".join(cells).rstrip(), file=stream)
+
+
+def fits(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether such a table has room on standard output; where that is no terminal, there is always room."""
+    if not sys.stdout.isatty():
+        return True
+    from shutil import get_terminal_size
+
+    widths = _widths(columns, rows)
+    return sum(widths) + 2 * (len(widths) - 1) <= get_terminal_size().columns
+
+
+def _widths(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(row[i]) for row in (list(columns), *rows)) for i in range(len(columns))]
 
 
 def count(number: float) -> str:
