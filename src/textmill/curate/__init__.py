@@ -2,8 +2,13 @@
 
 ::
 
-    documents ─► normalize ─► language ─► gopher_quality ─► gopher_repetition ─► custom ─► exact_dedup ─► kept
-                 (transform)   └───────── filters: scores, and rules over them ────────┘    (global)
+    transforms (new texts)     normalize · c4_lines · keyword_lines
+    filters (scores, rules)    language · url_filter · keywords · heuristics · gopher_quality ·
+                               gopher_repetition · c4 · fineweb · sample · custom
+    global (all documents)     exact_dedup · budget
+
+    documents ─► normalize ─► language ─► gopher_quality ─► c4_lines ─► c4 ─► exact_dedup ─► kept
+                 in the order of the recipe; filters side by side share one analysis of the text
 
 >>> from textmill.curate import STEPS
 >>> from textmill.documents import Batch

@@ -224,40 +224,57 @@ def _copy_line(data, start, end, out, at, citations, max_word_length, index, blo
     words = 0
     longest = 0
     removed = 0
-    word = -1  # where the word began
+    limit = max_word_length if max_word_length >= 0 else end - start
+    word = start  # where the word began, or will if no white space follows
+    outside = 1  # of a word
     place = start
     while place < end:
-        byte = data[place]
-        role = roles[byte]
-        after = place + 1
-        white = role == SPACE
-        if role == BEYOND_ASCII:
-            value, after = classify(data, place, end, index, blocks)
-            white = (value & WHITE_SPACE) != 0
-        if white:
-            if word >= 0 and place - word > max_word_length:
+        # Words are short: a branch at the border of each would cost more than the rest.
+        role = np.int64(roles[data[place]])
+        while role <= SPACE:
+            out[at] = data[place]
+            words += outside & ~role
+            outside = role
+            if place - word > limit and role:
                 longest = max(longest, count_characters(data, word, place))
-            word = -1
-        elif word < 0:
-            word = place
-            words += 1
-        if role == BRACKET and citations:
-            stop = _citation_end(data, place, end, index, blocks)
+            word = place + 1 if role else word
+            at += 1
+            place += 1
+            if place == end:
+                break
+            role = np.int64(roles[data[place]])
+        if place == end:
+            break
+        if role == BRACKET:
+            words += outside
+            outside = 0
+            after = place + 1
+            stop = _citation_end(data, place, end, index, blocks) if citations else place
             if stop > place:
                 removed += 1
                 if stop - place == 17 and data[place + 9] == 0x20:
                     # "[citation needed]" ends one word and begins another.
-                    if place + 9 - word > max_word_length:
+                    if place + 9 - word > limit:
                         longest = max(longest, count_characters(data, word, place + 9))
                     word = place + 10
                     words += 1
                 place = stop
                 continue
-        for position in range(place, after):
-            out[at] = data[position]
+        else:
+            value, after = classify(data, place, end, index, blocks)
+            if value & WHITE_SPACE:
+                if place - word > limit:
+                    longest = max(longest, count_characters(data, word, place))
+                word = after
+                outside = 1
+            else:
+                words += outside
+                outside = 0
+        while place < after:
+            out[at] = data[place]
             at += 1
-        place = after
-    if word >= 0 and end - word > max_word_length:
+            place += 1
+    if end - word > limit:
         longest = max(longest, count_characters(data, word, end))
     return at, words, longest, removed
 
@@ -322,26 +339,28 @@ def _says(data, start, end, triggers):
         if at == end:
             break
         trigger = triggers[data[at]]
+        following = data[at + 1] | 0x20 if at + 1 < end else 0
         if trigger == 0x7B:
             says |= SAYS_BRACKET
         elif trigger == 0x6A:  # j
-            if _reads(data, start, end, at, b"javascript"):
+            if following == 0x61 and _reads(data, start, end, at, b"javascript"):
                 says |= SAYS_JAVASCRIPT
-        elif trigger == 0x70:  # p
-            if _reads(data, start, end, at - 7, b"lorem ipsum"):
+        elif trigger == 0x70:  # p, before s or o
+            if following == 0x73 and _reads(data, start, end, at - 7, b"lorem ipsum"):
                 says |= SAYS_LOREM_IPSUM
-            elif _reads(data, start, end, at - 8, b"privacy policy") or _reads(
-                data, start, end, at - 7, b"cookie policy"
+            elif following == 0x6F and (
+                _reads(data, start, end, at - 8, b"privacy policy")
+                or _reads(data, start, end, at - 7, b"cookie policy")
             ):
                 says |= SAYS_POLICY
-        elif trigger == 0x6B:  # k
-            if (
+        elif trigger == 0x6B:  # k, before i
+            if following == 0x69 and (
                 _reads(data, start, end, at - 8, b"uses cookies")
                 or _reads(data, start, end, at - 10, b"use of cookies")
                 or _reads(data, start, end, at - 7, b"use cookies")
             ):
                 says |= SAYS_POLICY
-        elif _reads(data, start, end, at - 7, b"terms of use"):  # f
+        elif following == 0x20 and _reads(data, start, end, at - 7, b"terms of use"):  # f, before a space
             says |= SAYS_POLICY
     return says
 
