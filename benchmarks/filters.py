@@ -24,11 +24,11 @@ from pathlib import Path
 
 from benchmarks import corpus, peers
 from benchmarks.machine import describe
-from benchmarks.verdicts import STEPS, batches, judge, opened
+from benchmarks.verdicts import batches, judge, opened
 from textmill.documents import Batch
 from textmill.text import warm_up
 
-NAMES = (*(name for name in STEPS if name != "c4_fineweb"), "pipeline")
+NAMES = ("gopher_quality", "gopher_repetition", "c4", "fineweb", "pipeline")
 REPEATS = 5
 
 

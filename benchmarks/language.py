@@ -38,6 +38,38 @@ _PAIRS = """
     som:so spa:es src:sc srp:sr sun:su swe:sv swh:sw tam:ta tat:tt tgk:tg tgl:tl tha:th tuk:tk tur:tr tyv:tyv uig:ug
     ukr:uk urd:ur uzn:uz vec:vec vep:vep vie:vi wln:wa war:war ydd:yi yor:yo
 """
+LARGE = {
+    "en",
+    "fr",
+    "de",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "sv",
+    "da",
+    "fi",
+    "pl",
+    "cs",
+    "ro",
+    "hu",
+    "el",
+    "ru",
+    "uk",
+    "bg",
+    "tr",
+    "ar",
+    "fa",
+    "he",
+    "hi",
+    "bn",
+    "th",
+    "vi",
+    "id",
+    "zh",
+    "ja",
+    "ko",
+}
 LABELS = dict(pair.split(":") for pair in _PAIRS.split())
 
 
@@ -103,7 +135,7 @@ def accuracy(folder: Path) -> None:
     settings = Language()
     runner = settings.open(StepContext())
     print(
-        f"\n{'characters':>10}{'texts':>8}{'languages':>11}{'right':>9}"
+        f"\n{'characters':>10}{'texts':>8}{'languages':>11}{'right':>9}{'30 large':>10}"
         f"{'answered':>10}{'right if answered':>19}  hardest"
     )
     for length in LENGTHS:
@@ -120,10 +152,11 @@ def accuracy(folder: Path) -> None:
                 answered += 1
                 correct += found == label
         mean = statistics.mean(sum(each) / len(each) for each in right.values())
+        large = statistics.mean(sum(each) / len(each) for label, each in right.items() if label in LARGE)
         worst = sorted(right, key=lambda label: sum(right[label]) / len(right[label]))[:6]
         hardest = ", ".join(f"{label} {sum(right[label]) / len(right[label]):.0%}" for label in worst)
         print(
-            f"{length:10,}{len(pieces):8,}{len(right):11}{mean:9.1%}{answered / len(pieces):10.1%}"
+            f"{length:10,}{len(pieces):8,}{len(right):11}{mean:9.1%}{large:10.1%}{answered / len(pieces):10.1%}"
             f"{correct / max(1, answered):19.1%}  {hardest}; "
             f"{', '.join(f'{mistake} {count}' for mistake, count in mistakes.most_common(5))}"
         )

@@ -12,15 +12,20 @@ from textmill.curate import C4, C4Lines, FineWeb, GopherQuality, GopherRepetitio
 from textmill.documents import Batch
 from textmill.steps import Filter, StepContext, Transform
 from textmill.steps.settings import StepSettings
+from textmill.text.english import english_tokens
 
 STEPS: dict[str, tuple[StepSettings, ...]] = {
     "gopher_quality": (GopherQuality(),),
+    "gopher_quality, English tokens": (GopherQuality(),),
     "gopher_repetition": (GopherRepetition(),),
+    "gopher_repetition, English tokens": (GopherRepetition(),),
     "c4": (C4Lines(), C4()),
     "c4_fineweb": (C4Lines(terminal_punctuation=False), C4()),
     "fineweb": (FineWeb(),),
 }
 PIPELINE = ("gopher_repetition", "gopher_quality", "c4_fineweb", "fineweb")
+
+ENGLISH = ", English tokens"
 
 # What a shard is read in (textmill.documents.shards).
 BATCH_BYTES = 4 * 2**20
@@ -77,6 +82,13 @@ def opened(name: str) -> list[tuple[StepSettings, Any]]:
     """The steps that stand beside one of the peer's filters, or beside its pipeline, opened."""
     steps = [step for each in (PIPELINE if name == "pipeline" else (name,)) for step in STEPS[each]]
     return [(step, step.open(StepContext())) for step in steps]  # type: ignore[attr-defined]
+
+
+def with_english_tokens(batch: Batch) -> Batch:
+    """The same documents, whose words are those of `textmill.text.english`."""
+    batch = Batch(batch.records)
+    batch.__dict__["words"] = english_tokens(batch.data, batch.offsets)  # in the place that caches them
+    return batch
 
 
 def batches(texts: Sequence[str]) -> list[Batch]:
