@@ -170,10 +170,8 @@ def _print_numbers(rows: list[dict[str, Any]], by: str | None) -> None:
     """Distributions; a terminal that is too narrow gets fewer percentiles rather than broken lines."""
     from textmill.scores import PERCENTILES
 
-    shown = list(PERCENTILES)
-    for left_out in (None, 25, 75, 5, 95):
-        if left_out is not None:
-            shown.remove(left_out)
+    for left_out in ((), (25, 75), (5, 25, 75, 95)):
+        shown = [percent for percent in PERCENTILES if percent not in left_out]
         columns = {"  score": "left", **({by: "left"} if by else {}), "count": "right", "mean": "right"}
         columns |= {f"p{percent}": "right" for percent in shown}
         table = [

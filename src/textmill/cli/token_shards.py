@@ -99,6 +99,11 @@ def _add_consolidate(consolidate: Parser) -> None:
     consolidate.add_argument(
         "--delete-shards", action="store_true", help="delete the shards after the files have passed"
     )
+    consolidate.add_argument(
+        "--per-shard",
+        action="store_true",
+        help="join nothing: write sample_ids_000000.bin, ... beside the shards (Templar's newer layout)",
+    )
     consolidate.set_defaults(run_command=_consolidate)
 
 
@@ -196,6 +201,8 @@ def _consolidate(arguments: argparse.Namespace) -> int:
     from textmill.tokens.expectations import read_expectation
 
     folder = Path(arguments.data_root)
+    if arguments.per_shard:
+        return _consolidate_per_shard(arguments, folder)
     if arguments.delete_shards and arguments.skip_validation:
         raise UserError(
             "Shards are deleted only after the files have passed validation.",
@@ -237,6 +244,26 @@ def _consolidate(arguments: argparse.Namespace) -> int:
         print("validation skipped")
     if arguments.delete_shards:
         print(f"deleted     {delete_shards(folder, manifest):,} shards")
+    print("Preprocessing complete!")
+    return 0
+
+
+def _consolidate_per_shard(arguments: argparse.Namespace, folder: Path) -> int:
+    from textmill.tokens.shard_ids import write_shard_ids
+
+    wrong = [
+        option
+        for option, given in (
+            ("--expect", arguments.expect),
+            ("--delete-shards", arguments.delete_shards),
+            ("--sample-ids upstream", arguments.sample_ids == "upstream"),
+        )
+        if given
+    ]
+    if wrong:
+        raise UserError("With --per-shard nothing is joined.", found=wrong[0], hint=f"leave {wrong[0]} out")
+    for part in write_shard_ids(folder, seq_len=arguments.seq_len, token_dtype=arguments.token_dtype):
+        print(f"{part.name}  {part.elements:>12,} ids  SHA-256 {part.sha256}")
     print("Preprocessing complete!")
     return 0
 
