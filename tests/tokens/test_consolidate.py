@@ -236,3 +236,19 @@ def test_a_foreign_file_of_sums(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "sums.json").write_text(json.dumps(sums))
     assert main(command) == 1
     assert "sample_ids.bin" in capsys.readouterr().out
+
+
+def test_ids_shard_by_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_shards(tmp_path, TOKENS.astype(np.uint32), borders=(5000, 5500))
+    command = ["tokens", "consolidate", "--data-root", str(tmp_path), "--seq-len", "1024", "--per-shard"]
+    assert main(command) == 0
+    for number in range(3):
+        shard = np.load(tmp_path / f"train_{number:06d}.npy")
+        found = np.fromfile(tmp_path / f"sample_ids_{number:06d}.bin", "<u8").tolist()
+        assert found == [
+            int.from_bytes(hashlib.blake2b(shard[k : k + 1024].tobytes(), digest_size=8).digest(), "little")
+            for k in range(0, len(shard) - 1023, 1024)
+        ]
+    assert not (tmp_path / "tokens.bin").exists()
+    assert main([*command, "--delete-shards"]) == 2
+    assert "nothing is joined" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from textmill.cli import main
 from textmill.errors import UserError
 from textmill.pipeline.engine import find_function
 from textmill.sources import Files
-from textmill.tokenizer.encode import HuggingFaceEncoder
+from textmill.tokenizer.encode import EncodingError, HuggingFaceEncoder
 from textmill.tokenizer.folder import write_config
 from textmill.tokenizer.training import train_bpe
 from textmill.tokens import numbered_build
@@ -296,4 +296,22 @@ def test_two_builds_in_one_folder(place: Path, tmp_path: Path) -> None:
         yield from inline(function, items)
 
     build(place, tmp_path, run=second)
+    assert verify_numbered(tmp_path) == []
+
+
+def test_a_document_that_cannot_be_encoded_is_told_and_the_others_stay(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = HuggingFaceEncoder.encode_utf8
+
+    def picky(encoder: HuggingFaceEncoder, data: Any, offsets: Any) -> Any:
+        if b"<|endoftext|><|endoftext|>" in data[offsets[0] : offsets[-1]].tobytes():
+            raise EncodingError("no such text")
+        return original(encoder, data, offsets)
+
+    monkeypatch.setattr(HuggingFaceEncoder, "encode_utf8", picky)
+    manifest = build(place, tmp_path)
+    assert (manifest.failed, manifest.documents) == (2, len(TEXTS) - 1)
+    lines = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
+    assert {line["reason"] for line in lines} >= {"no such text"}
     assert verify_numbered(tmp_path) == []

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,22 @@ if TYPE_CHECKING:
 FAILURE_SCHEMA = pa.schema(
     [pa.field("id", pa.binary(16), nullable=False), pa.field("reason", pa.string(), nullable=False)]
 )
+
+
+class Encoded(NamedTuple):
+    """Documents as tokens.
+
+    Attributes:
+        tokens: all of them, each document with its EOS.
+        lengths: tokens of each document, shape (n,).
+        positions: which documents of the batch these are, shape (n,).
+        failures: position and reason of those that could not be encoded.
+    """
+
+    tokens: npt.NDArray[np.uint32]
+    lengths: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
+    failures: list[tuple[int, str]]
 
 
 def token_dtype(vocab_size: int) -> str:
@@ -76,9 +92,11 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     with one_thread():
         for batch in read_batches(item["documents"]):
             documents += len(batch)
-            tokens, lengths, encoded = _encode(encoder, batch, failures)
+            tokens, lengths, encoded, failed = encode_documents(encoder, batch)
             sizes = np.diff(batch.offsets)[encoded]
             ids = batch.ids
+            for position, reason in failed:
+                failures.write(ids[position], reason)
             roots = batch.records.column("root").to_pylist()
             splits = np.array([rule.of(roots[position]) for position in encoded], object)
             for name in sorted(set(splits)):
@@ -102,28 +120,31 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     }
 
 
-def _encode(
-    encoder: Encoder, batch: Batch, failures: _FailureWriter
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Tokens with an EOS after each document, their lengths, and the positions that could be encoded."""
+def encode_documents(encoder: Encoder, batch: Batch) -> Encoded:
+    """Encode the documents of a batch, an EOS after each; those that cannot be encoded come with the reason.
+
+    Raises:
+        UserError: the tokenizer gives an id that is not in its vocabulary.
+    """
+    failures: list[tuple[int, str]] = []
     try:
         ids, offsets = encoder.encode_utf8(batch.data, batch.offsets)
         encoded = np.arange(len(batch))
     except EncodingError:
         # One text spoils the batch: find it, and keep the others.
-        pieces = []
+        pieces = [np.zeros(0, np.uint32)]
         good = []
-        for position, identifier in enumerate(batch.ids):
+        for position in range(len(batch)):
             try:
                 one, _ = encoder.encode_utf8(batch.data, batch.offsets[position : position + 2])
             except EncodingError as error:
-                failures.write(identifier, str(error))
+                failures.append((position, str(error)))
             else:
                 pieces.append(one)
                 good.append(position)
         encoded = np.array(good, np.int64)
-        ids = np.concatenate([np.zeros(0, np.uint32), *pieces])
-        offsets = np.cumsum([0, *map(len, pieces)])
+        ids = np.concatenate(pieces)
+        offsets = np.cumsum([0, *map(len, pieces[1:])])
     if len(ids) and int(ids.max()) >= encoder.vocab_size:
         raise UserError(
             "the tokenizer gives an id that is not in its vocabulary",
@@ -132,7 +153,7 @@ def _encode(
             hint="the tokenizer is damaged; use another one",
         )
     tokens = np.insert(ids, offsets[1:], encoder.eos_id)
-    return tokens, np.diff(offsets) + 1, encoded
+    return Encoded(tokens, np.diff(offsets) + 1, encoded, failures)
 
 
 def _finish(writer: TokenShardWriter) -> dict[str, Any]:

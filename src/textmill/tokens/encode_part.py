@@ -14,12 +14,10 @@ import pyarrow as pa
 
 from textmill.documents import Batch, Document
 from textmill.documents.shards import open_parquet_writer
-from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.source import SourceSettings, Split
-from textmill.tokenizer.encode import Encoder, EncodingError
 from textmill.tokenizer.sampling import sample_hash
-from textmill.tokens.build import one_thread, open_encoder
+from textmill.tokens.build import encode_documents, one_thread, open_encoder
 from textmill.tokens.document_tables import NUMBERED_DOCUMENTS_SCHEMA, table_path
 from textmill.tokens.shard_writer import npy_header
 
@@ -58,23 +56,18 @@ def encode_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     ):
         file.write(npy_header(0, dtype))
         for batch, failed_records in _batches(item):
-            ids, lengths, good, reasons = _encode(encoder, batch)
-            if len(ids) and int(ids.max()) >= encoder.vocab_size:
-                raise UserError(
-                    "The tokenizer gives an id that is not in its vocabulary.",
-                    expected=f"ids below {encoder.vocab_size}",
-                    found=str(int(ids.max())),
-                    hint="the tokenizer is damaged; use another one",
-                )
+            ids, lengths, good, failed_documents = encode_documents(encoder, batch)
             file.write(np.ascontiguousarray(ids, dtype).data)
             offsets = tokens + np.cumsum(lengths) - lengths
             if len(good):
                 table.write_table(_rows(batch, good, offsets, lengths))
-            for locator, reason in [*failed_records, *reasons]:
+            locators = batch.records.column("locator")
+            failed_records += [(locators[position].as_py(), reason) for position, reason in failed_documents]
+            for locator, reason in failed_records:
                 failures.write(json.dumps({"locator": locator, "reason": reason}, ensure_ascii=False) + "\n")
             tokens += len(ids)
             documents += len(good)
-            failed += len(failed_records) + len(reasons)
+            failed += len(failed_records)
             report(documents=len(batch), bytes=batch.text_bytes)
         file.seek(0)
         file.write(npy_header(tokens, dtype))
@@ -110,7 +103,7 @@ def measure_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
             )
             if chosen.any():
                 sample = batch.select(chosen)
-                ids, _, good, _ = _encode(encoder, sample)
+                ids, _, good, _ = encode_documents(encoder, sample)
                 sample_tokens += len(ids)
                 sample_bytes += int(np.diff(sample.offsets)[good].sum())
             documents += len(batch)
@@ -157,29 +150,6 @@ def _chosen(settings: SourceSettings, documents: list[Document], item: Mapping[s
         return batch
     mask = [sample_hash(identifier, item["seed"]) < item["threshold"] for identifier in batch.ids]
     return batch.select(np.array(mask, bool))
-
-
-def _encode(encoder: Encoder, batch: Batch) -> tuple[Any, Any, Any, list[tuple[str, str]]]:
-    """Tokens with an EOS after each document, lengths, positions that could be encoded, and the others."""
-    reasons: list[tuple[str, str]] = []
-    try:
-        ids, offsets = encoder.encode_utf8(batch.data, batch.offsets)
-        good = np.arange(len(batch))
-    except EncodingError:
-        # One text spoils the batch: find it, and keep the others.
-        pieces, kept = [np.zeros(0, np.uint32)], []
-        for position in range(len(batch)):
-            try:
-                one, _ = encoder.encode_utf8(batch.data, batch.offsets[position : position + 2])
-            except EncodingError as error:
-                reasons.append((batch.records.column("locator")[position].as_py(), str(error)))
-            else:
-                pieces.append(one)
-                kept.append(position)
-        good = np.array(kept, np.int64)
-        ids = np.concatenate(pieces)
-        offsets = np.cumsum([0, *map(len, pieces[1:])])
-    return np.insert(ids, offsets[1:], encoder.eos_id), np.diff(offsets) + 1, good, reasons
 
 
 def _rows(batch: Batch, good: Any, offsets: Any, lengths: Any) -> pa.Table:
