@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from textmill.curate import GopherQuality, GopherRepetition
+from textmill.curate import FineWeb, GopherQuality, GopherRepetition
 from textmill.curate.language_profiles import SOURCE, language_profiles
+from textmill.curate.tokens import tokens_of
 from textmill.documents import Batch
 from textmill.steps import Filter, StepContext
 
@@ -176,3 +177,22 @@ def test_languages_are_checked() -> None:
     assert GopherQuality(language="fr").files() == [str(SOURCE)]
     assert len(GopherQuality(language="auto").files()) == 2
     assert GopherQuality().files() == []
+
+
+def test_english_tokens() -> None:
+    text = PROSE + "\nI'm up 24/7, at 10:43 a.m., with IL-3 and Covid-19; don't ask J. Doe. ---------- //////// Yes."
+    batch = Batch.from_texts([text, PROSE])
+    english = GopherQuality(tokens="english").open(StepContext()).scores(batch)
+    unicode = GopherQuality().open(StepContext()).scores(batch)
+    assert english["alphabetic_words_ratio"][0] > unicode["alphabetic_words_ratio"][0]  # type: ignore[operator]
+    found = tokens_of(batch, "english")
+    assert found is tokens_of(batch, "english")
+    assert found is not tokens_of(Batch(batch.records), "english")
+    assert tokens_of(batch, "unicode") is batch.words
+    cut = [text.encode()[start:end].decode() for start, end in zip(found.starts, found.ends, strict=True)]
+    assert {"24/7", "a.m.", "IL-3", "n't", "J."} <= set(cut)
+    for settings in (GopherRepetition(tokens="english"), FineWeb(tokens="english")):
+        scores = settings.open(StepContext()).scores(batch)
+        assert all(np.isfinite(values).all() for values in scores.values())
+        other = type(settings)().open(StepContext()).scores(batch)
+        assert any(not np.array_equal(scores[name], other[name]) for name in scores)

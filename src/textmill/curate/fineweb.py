@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from textmill.curate.tokens import TOKENS_DESCRIPTION, Tokens, tokens_of
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
@@ -38,6 +39,8 @@ class FineWeb(Filter):
     )
     max_newlines_per_word: float | None = Field(default=0.3, ge=0, description="Most newlines per word.")
 
+    tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+
     def rules(self) -> list[Rule]:
         """In the order of the reference implementation (datatrove), whose verdict is the first that fails."""
         rules = [
@@ -50,15 +53,18 @@ class FineWeb(Filter):
 
     def open(self, context: StepContext) -> FilterRunner:
         """Return the runner."""
-        return _Lines(self.short_line)
+        return _Lines(self.short_line, self.tokens)
 
 
 class _Lines:
-    def __init__(self, short_line: int) -> None:
+    def __init__(self, short_line: int, tokens: Tokens) -> None:
         self._short_line = short_line
+        self._tokens = tokens
 
     def scores(self, batch: Batch) -> Scores:
         """The four numbers of the paper."""
         from textmill.text.fineweb import line_statistics
 
-        return line_statistics(batch.data, batch.offsets, batch.words, batch.lines, self._short_line)
+        return line_statistics(
+            batch.data, batch.offsets, tokens_of(batch, self._tokens), batch.lines, self._short_line
+        )

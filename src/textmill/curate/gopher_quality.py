@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from textmill.curate.language import Language
 from textmill.curate.language_codes import language_code
 from textmill.curate.language_profiles import SOURCE, language_profiles
+from textmill.curate.tokens import TOKENS_DESCRIPTION, Tokens, tokens_of
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
@@ -33,6 +34,7 @@ class GopherQuality(Filter):
     """The quality rules of Gopher (Rae et al., 2021, https://arxiv.org/abs/2112.11446, table A1).
 
     Tokens are words by UAX #29 and punctuation marks; *words* are the tokens that hold a letter or a number.
+    ``tokens: english`` gives the verdicts of the reference implementation (datatrove), see docs/parity.md.
     A bound set to null is no rule. Words and stop words say nothing (NaN) about a text that is mostly in a
     script written without spaces.
 
@@ -68,6 +70,7 @@ class GopherQuality(Filter):
         description="Words of which any ordinary text holds some; case matters.",
     )
 
+    tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
     language: str | None = Field(
         default=None, description="Language whose stop words and word lengths count (``fr``), or ``auto``."
     )
@@ -114,15 +117,16 @@ class GopherQuality(Filter):
     def open(self, context: StepContext) -> FilterRunner:
         """Return the runner; loads the language model if the language is ``auto``."""
         if self.language == "auto":
-            return _OfEveryLanguage(Language().open(context))
+            return _OfEveryLanguage(Language().open(context), self.tokens)
         if self.language is not None:
             profile = language_profiles()[self.language]
-            return _Quality(profile.stop_words, profile.word_length)
-        return _Quality(tuple(dict.fromkeys(self.stop_words)))
+            return _Quality(self.tokens, profile.stop_words, profile.word_length)
+        return _Quality(self.tokens, tuple(dict.fromkeys(self.stop_words)))
 
 
 class _Quality:
-    def __init__(self, stop_words: tuple[str, ...], word_length: float = 1) -> None:
+    def __init__(self, tokens: Tokens, stop_words: tuple[str, ...], word_length: float = 1) -> None:
+        self._tokens = tokens
         self._stop_words = stop_words
         self._word_length = word_length
 
@@ -130,7 +134,8 @@ class _Quality:
         """The eight numbers of the paper."""
         from textmill.text import quality_statistics
 
-        numbers = quality_statistics(batch.data, batch.offsets, batch.words, batch.lines, self._stop_words)
+        words = tokens_of(batch, self._tokens)
+        numbers = quality_statistics(batch.data, batch.offsets, words, batch.lines, self._stop_words)
         blind = numbers["unspaced"] * 2 > numbers["letters"]
         scores = {name: numbers[name] for name in _SCORES}
         scores["mean_word_length"] = scores["mean_word_length"] / self._word_length
@@ -142,8 +147,9 @@ class _Quality:
 class _OfEveryLanguage:
     """Each document by the numbers of its own language."""
 
-    def __init__(self, identifier: FilterRunner) -> None:
+    def __init__(self, identifier: FilterRunner, tokens: Tokens) -> None:
         self._identifier = identifier
+        self._tokens = tokens
 
     def scores(self, batch: Batch) -> Scores:
         """The eight numbers of the paper, and the label ``language``."""
@@ -152,7 +158,11 @@ class _OfEveryLanguage:
         for language in sorted(set(languages)):
             here = np.array([other == language for other in languages], np.bool_)
             profile = language_profiles().get(language)
-            runner = _Quality(profile.stop_words, profile.word_length) if profile else _Quality(())
+            runner = (
+                _Quality(self._tokens, profile.stop_words, profile.word_length)
+                if profile
+                else _Quality(self._tokens, ())
+            )
             for name, values in runner.scores(batch.select(here)).items():
                 table[name][here] = values
             if profile is None:

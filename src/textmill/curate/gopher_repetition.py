@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from textmill.curate.tokens import TOKENS_DESCRIPTION, Tokens, tokens_of
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 class GopherRepetition(Filter):
     """The repetition rules of Gopher (Rae et al., 2021, https://arxiv.org/abs/2112.11446, table A1).
 
-    Shares of characters are of all characters of the text, white space included. A bound set to null is no
-    rule.
+    N-grams are made of tokens: words and punctuation marks. Shares of characters are of all characters of the
+    text, white space included. A bound set to null is no rule.
     """
 
     name: ClassVar[str] = "gopher_repetition"
@@ -49,6 +50,8 @@ class GopherRepetition(Filter):
     max_duplicate_9grams: float | None = Field(default=0.11, ge=0, description="The same for nine words.")
     max_duplicate_10grams: float | None = Field(default=0.10, ge=0, description="The same for ten words.")
 
+    tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+
     def rules(self) -> list[Rule]:
         """In the order of the reference implementation (datatrove), whose verdict is the first that fails."""
         bounds = {
@@ -70,15 +73,19 @@ class GopherRepetition(Filter):
 
     def open(self, context: StepContext) -> FilterRunner:
         """Return the runner."""
-        return _Repetition()
+        return _Repetition(self.tokens)
 
 
 class _Repetition:
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
     def scores(self, batch: Batch) -> Scores:
         """The thirteen shares of the paper."""
         from textmill.text import repetition_statistics
 
-        numbers = repetition_statistics(batch.data, batch.offsets, batch.words, batch.lines, batch.paragraphs)
+        words = tokens_of(batch, self._tokens)
+        numbers = repetition_statistics(batch.data, batch.offsets, words, batch.lines, batch.paragraphs)
         return {name: numbers[name] for name in _SCORES}
 
 
