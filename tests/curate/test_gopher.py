@@ -180,7 +180,10 @@ def test_languages_are_checked() -> None:
 
 
 def test_english_tokens() -> None:
-    text = PROSE + "\nI'm up 24/7, at 10:43 a.m., with IL-3 and Covid-19; don't ask J. Doe. ---------- //////// Yes."
+    text = (
+        PROSE
+        + "\nI'm up 24/7, at 10:43 a.m., with IL-3 and Covid-19; don't ask J. Doe. ---------- //////// Yes."
+    )
     batch = Batch.from_texts([text, PROSE])
     english = GopherQuality(tokens="english").open(StepContext()).scores(batch)
     unicode = GopherQuality().open(StepContext()).scores(batch)
