@@ -286,7 +286,7 @@ def _function(plan: PassPlan) -> str:
 def _summary(record: PassRecord) -> str:
     if record.kind == "resolve":
         removals = sum(commit.numbers.get("removals", 0) for commit in record.commits)
-        return f"{removals:,} duplicates found"
+        return f"{removals:,} documents to remove"
     steps = record.steps()
     if not steps:
         return "nothing to do"
