@@ -24,11 +24,11 @@ from pathlib import Path
 
 from benchmarks import corpus, peers
 from benchmarks.machine import describe
-from benchmarks.verdicts import batches, judge, opened
+from benchmarks.verdicts import ENGLISH, PIPELINES, batches, judge, opened
 from textmill.documents import Batch
 from textmill.text import warm_up
 
-NAMES = ("gopher_quality", "gopher_repetition", "c4", "fineweb", "pipeline")
+NAMES = ("gopher_quality", "gopher_repetition", "c4", "fineweb", *PIPELINES)
 REPEATS = 5
 
 
@@ -54,12 +54,12 @@ def main() -> int:
     print(describe())
     print(f"{len(found):,} documents, {size / 1e6:.1f} MB, in {len(parts)} parts")
     warm(found)
-    print(f"\n{'':20}{'datatrove MB/s':>24}{'textmill MB/s':>24}{'ratio per CPU second':>28}")
+    print(f"\n{'':36}{'datatrove MB/s':>24}{'textmill MB/s':>24}{'ratio per CPU second':>28}")
     for name in options.only:
-        for survivors in (False, True) if name == "pipeline" else (False,):
+        for survivors in (False, True) if name in PIPELINES else (False,):
             rows = [measure(name, part, python, survivors) for part in parts]
-            label = name if name != "pipeline" else f"{name}, {'survivors' if survivors else 'all'}"
-            print(f"{label:20}" + "".join(spread(column) for column in zip(*rows, strict=True)), flush=True)
+            label = f"{name}, {'survivors' if survivors else 'all'}" if name in PIPELINES else name
+            print(f"{label:36}" + "".join(spread(column) for column in zip(*rows, strict=True)), flush=True)
     if options.large:
         large(found)
     return 0
@@ -83,7 +83,9 @@ def measure(
     """MB per CPU second there and here on one part, and their ratio."""
     path = peers.ROOT / "build" / "bench" / "part.jsonl"
     size = corpus.write_lines(part, path) / 1e6
-    theirs = json.loads(peers.run(python, "peer_filters.py", "time", name, str(path)))["cpu"]
+    theirs = json.loads(peers.run(python, "peer_filters.py", "time", name.removesuffix(ENGLISH), str(path)))[
+        "cpu"
+    ]
     runners = opened(name)
     prepared = batches([text for _, text in part])
     ours = statistics.median(seconds(runners, prepared, survivors) for _ in range(REPEATS))
@@ -109,7 +111,7 @@ def spread(values: tuple[float, ...]) -> str:
 
 def large(found: list[corpus.Document], bytes_wanted: float = 1e9) -> None:
     """Ours on 1 GB: the slice over and over, a word of every fifty changed each time."""
-    print(f"\n{'1 GB, ours alone':20}{'MB':>10}{'CPU s':>10}{'MB/s':>10}{'peak RSS MiB':>15}")
+    print(f"\n{'1 GB, ours alone':36}{'MB':>10}{'CPU s':>10}{'MB/s':>10}{'peak RSS MiB':>15}")
     for survivors in (False, True):
         runners = opened("pipeline")
         spent, size = 0.0, 0
@@ -120,7 +122,7 @@ def large(found: list[corpus.Document], bytes_wanted: float = 1e9) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         label = "survivors" if survivors else "all"
         print(
-            f"{label:20}{size / 1e6:10,.0f}{spent:10.1f}{size / spent / 1e6:10,.0f}{peak:15,.0f}", flush=True
+            f"{label:36}{size / 1e6:10,.0f}{spent:10.1f}{size / spent / 1e6:10,.0f}{peak:15,.0f}", flush=True
         )
 
 

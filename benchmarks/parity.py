@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks import corpus, peers
 from benchmarks.machine import describe
-from benchmarks.verdicts import ENGLISH, STEPS, judge, opened, with_english_tokens
+from benchmarks.verdicts import ENGLISH, STEPS, judge, opened
+from textmill.curate.tokens import tokens_of
 from textmill.documents import Batch
 
 GROUPS = {
@@ -96,7 +97,7 @@ def compare(found: list[corpus.Document], python: Path) -> dict[str, Tally]:
     batch = Batch.from_texts([text for _, text in found])
     tallies = {}
     for name in STEPS:
-        judged = judge(opened(name), prepared(name, batch))
+        judged = judge(opened(name), Batch(batch.records))
         kept_texts = iter(judged.kept.texts)
         tally = tallies[name] = Tally(len(found))
         for row, (their, our_rule) in enumerate(zip(theirs, judged.rules, strict=True)):
@@ -116,10 +117,6 @@ def compare(found: list[corpus.Document], python: Path) -> dict[str, Tally]:
     return tallies
 
 
-def prepared(name: str, batch: Batch) -> Batch:
-    return with_english_tokens(batch) if name.endswith(ENGLISH) else Batch(batch.records)
-
-
 def measured(entries: list[dict[str, Any]], python: Path, path: Path) -> None:
     """Add what both sides measure to documents on which they disagree."""
     texts = {entry["id"]: entry["text"] for entry in entries}
@@ -127,7 +124,7 @@ def measured(entries: list[dict[str, Any]], python: Path, path: Path) -> None:
     lines = peers.run(python, "peer_filters.py", "measure", str(path)).splitlines()
     numbers = {record["id"]: record for record in map(json.loads, lines)}
     for entry in entries:
-        batch = prepared(entry["filter"], Batch.from_texts([entry["text"]]))
+        batch = Batch.from_texts([entry["text"]])
         judged = judge(opened(entry["filter"]), batch)
         their = numbers[entry["id"]]
         there = their[entry["filter"].removesuffix(ENGLISH)]
@@ -137,7 +134,7 @@ def measured(entries: list[dict[str, Any]], python: Path, path: Path) -> None:
         entry["here"] = float(judged.scores[rule][0]) if rule in judged.scores else None
         entry["threshold"] = threshold(entry["filter"], rule)
         raw = entry["text"].encode()
-        words = batch.words
+        words = tokens_of(batch, "english" if entry["filter"].endswith(ENGLISH) else "unicode")
         ours = [raw[a:b].decode() for a, b in zip(words.starts, words.ends, strict=True)]
         entry["tokens_there"], entry["tokens_here"] = len(their["tokens"]), len(ours)
         entry["constructs"] = Counter(differences(their["tokens"], ours)).most_common(6)
@@ -267,10 +264,11 @@ CAUSES = """
 spaCy's English tokenizer. The rule "80 % of the words hold a letter" sees the difference: `IL-3`, `24/7`, `10:43`,
 `Facebook.com/x` are one token there and three or more here, most of them without a letter; `I'm`, `don't`, `Ann's`
 are two tokens with a letter there and one here; and a full stop behind an initial (`J.`) or in `a.m.` is no token of
-its own there. All of it lowers the share of tokens with a letter here, by two to five points. Runs of punctuation
+its own there. All of it lowers the share of tokens with a letter here, by one to five points. Runs of punctuation
 (`-----`, `......`, `//`, `::`) are one token there and many here, so that Gopher's n-grams see more repetition in
-code, LaTeX and log files here. The rows *English tokens* use `textmill.text.english`, a kernel for those rules of
-English: what is left then are emoticons, contractions without an apostrophe (`dont`, `id`) and rare abbreviations.
+code, LaTeX and log files here. The rows *English tokens* have `tokens: english` in the filter's settings, a kernel for
+those rules of English: what is left then are emoticons, contractions without an apostrophe (`dont`, `id`) and rare
+abbreviations.
 
 **Scripts without spaces.** A text that is mostly Chinese, Japanese, Thai ... has no words that a rule about spaces
 could find: there every stretch between spaces is one word, so the document is too short; here these rules say nothing.

@@ -12,18 +12,26 @@ from textmill.curate import C4, C4Lines, FineWeb, GopherQuality, GopherRepetitio
 from textmill.documents import Batch
 from textmill.steps import Filter, StepContext, Transform
 from textmill.steps.settings import StepSettings
-from textmill.text.english import english_tokens
 
 STEPS: dict[str, tuple[StepSettings, ...]] = {
     "gopher_quality": (GopherQuality(),),
-    "gopher_quality, English tokens": (GopherQuality(),),
+    "gopher_quality, English tokens": (GopherQuality(tokens="english"),),
     "gopher_repetition": (GopherRepetition(),),
-    "gopher_repetition, English tokens": (GopherRepetition(),),
+    "gopher_repetition, English tokens": (GopherRepetition(tokens="english"),),
     "c4": (C4Lines(), C4()),
     "c4_fineweb": (C4Lines(terminal_punctuation=False), C4()),
     "fineweb": (FineWeb(),),
+    "fineweb, English tokens": (FineWeb(tokens="english"),),
 }
-PIPELINE = ("gopher_repetition", "gopher_quality", "c4_fineweb", "fineweb")
+PIPELINES = {
+    "pipeline": ("gopher_repetition", "gopher_quality", "c4_fineweb", "fineweb"),
+    "pipeline, English tokens": (
+        "gopher_repetition, English tokens",
+        "gopher_quality, English tokens",
+        "c4_fineweb",
+        "fineweb, English tokens",
+    ),
+}
 
 ENGLISH = ", English tokens"
 
@@ -80,15 +88,8 @@ def judge(runners: Sequence[tuple[StepSettings, Any]], batch: Batch, survivors: 
 
 def opened(name: str) -> list[tuple[StepSettings, Any]]:
     """The steps that stand beside one of the peer's filters, or beside its pipeline, opened."""
-    steps = [step for each in (PIPELINE if name == "pipeline" else (name,)) for step in STEPS[each]]
+    steps = [step for each in PIPELINES.get(name, (name,)) for step in STEPS[each]]
     return [(step, step.open(StepContext())) for step in steps]  # type: ignore[attr-defined]
-
-
-def with_english_tokens(batch: Batch) -> Batch:
-    """The same documents, whose words are those of `textmill.text.english`."""
-    batch = Batch(batch.records)
-    batch.__dict__["words"] = english_tokens(batch.data, batch.offsets)  # in the place that caches them
-    return batch
 
 
 def batches(texts: Sequence[str]) -> list[Batch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.parity import differences
-from benchmarks.verdicts import STEPS, judge, opened, with_english_tokens
+from benchmarks.verdicts import PIPELINES, STEPS, judge, opened
 
 from benchmarks import corpus, language
 from textmill.documents import Batch
@@ -28,18 +28,12 @@ def test_differences_name_what_lies_between_common_borders() -> None:
 
 
 def test_survivors_get_the_verdict_that_everybody_gets() -> None:
-    for name in (*STEPS, "pipeline"):
+    for name in (*STEPS, *PIPELINES):
         everybody = judge(opened(name), Batch.from_texts(TEXTS))
         survivors = judge(opened(name), Batch.from_texts(TEXTS), survivors=True)
         assert everybody.rules == survivors.rules, name
         assert everybody.kept.texts == survivors.kept.texts, name
         assert len(everybody.kept) == everybody.rules.count(None), name
-
-
-def test_english_tokens_take_the_place_of_words() -> None:
-    batch = Batch.from_texts(["Don't."])
-    assert len(batch.words.starts) == 2
-    assert len(with_english_tokens(batch).words.starts) == 3
 
 
 def test_wiki_markup_becomes_text() -> None:
