@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,15 @@ def test_excerpts_are_beginning_middle_and_end() -> None:
     text = "a" * 1000 + "b" * 1000 + "c" * 1000
     assert excerpts(text, 300) == "a" * 100 + " " + "b" * 100 + " " + "c" * 100
     assert excerpts("short\ntext", 300) == "short text"
+
+
+@given(
+    st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(" \t\n\0\x1c\x85\u2028AbZ")))
+)
+def test_excerpts_are_what_regular_expressions_would_give(text: str) -> None:
+    plain = re.sub(r"[\s\x00]+", " ", text)
+    shouted = len(re.findall("[A-Z]", plain)) > len(re.findall("[a-z]", plain))
+    assert excerpts(text, 10_000) == (plain.lower() if shouted else plain)
 
 
 def test_batches_do_not_matter() -> None:
