@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import pairwise
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from textmill.curate.partition import sorted_rows
 from textmill.steps.context import StepContext
-from textmill.steps.global_step import GlobalRunner, GlobalStep
+from textmill.steps.global_step import GlobalRunner, GlobalStep, removal_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from textmill.documents import Batch
 
 _KEY_BYTES = 16
-# DuckDB needs some memory for its buffers whatever the data.
-_LEAST_MEMORY = 64 * 2**20
-# Sorted rows looked at at once.
-_ROWS = 65_536
 
 
 class ExactDedup(GlobalStep):
@@ -75,26 +71,12 @@ class _Deduplicator:
 
     def resolve(self, fingerprints: pa.RecordBatchReader, context: StepContext) -> pa.Table:
         """One removal per copy beyond the first by (priority, id), sorted by shard and id."""
-        import duckdb
         import pyarrow as pa
 
         # DuckDB sorts, spilling to disk what does not fit; copies then stand side by side, the one to keep first.
-        with TemporaryDirectory(dir=context.scratch, prefix="exact_dedup-") as folder:
-            settings: dict[str, str | bool | int | float | list[str]] = {
-                "memory_limit": f"{max(_LEAST_MEMORY, context.memory_bytes) // 2**20}MiB",
-                "temp_directory": folder,
-                "threads": 1,
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-            with duckdb.connect(config=settings) as connection:
-                connection.register("fingerprints", fingerprints)
-                ordered = connection.sql(
-                    "SELECT key, id, shard FROM fingerprints ORDER BY key, priority, id"
-                ).to_arrow_reader(_ROWS)
-                removals = list(_copies(ordered))
-        return pa.Table.from_batches(removals, _removal_schema()).sort_by(
+        with sorted_rows(fingerprints, context, "key, id, shard", "key, priority, id") as ordered:
+            removals = list(_copies(ordered))
+        return pa.Table.from_batches(removals, removal_schema()).sort_by(
             [("shard", "ascending"), ("id", "ascending")]
         )
 
@@ -128,7 +110,7 @@ def _copies(ordered: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
                 matched,
                 pa.array(np.ones(selected.num_rows, np.float32)),
             ],
-            schema=_removal_schema(),
+            schema=removal_schema(),
         )
 
 
@@ -139,20 +121,6 @@ def _as_rows(column: pa.Array) -> npt.NDArray[np.uint8]:
     column = column.cast(pa.binary(_KEY_BYTES))
     flat = np.frombuffer(column.buffers()[1], np.uint8)
     return flat.reshape(-1, _KEY_BYTES)[column.offset : column.offset + len(column)]
-
-
-def _removal_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("shard", pa.int32()),
-            ("id", pa.binary(16)),
-            ("rule", pa.string()),
-            ("matched_id", pa.binary(16)),
-            ("similarity", pa.float32()),
-        ]
-    )
 
 
 def comparable(text: str, normalize: str) -> str:

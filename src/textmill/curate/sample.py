@@ -10,18 +10,18 @@ import json
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from textmill.curate.partition import sorted_rows
 from textmill.curate.word_lists import existing_file
 from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
-from textmill.steps.global_step import GlobalRunner, GlobalStep
+from textmill.steps.global_step import GlobalRunner, GlobalStep, removal_schema
 from textmill.steps.rules import Rule
 from textmill.steps.settings import ByteSize, Count, InputPath
 
@@ -37,8 +37,6 @@ _BY_DESCRIPTION = (
 )
 # Documents without the field that strata are made by.
 _NO_STRATUM = ""
-_LEAST_MEMORY = 64 * 2**20
-_ROWS = 65_536
 
 
 class Sample(Filter):
@@ -223,25 +221,11 @@ class _Allocator:
 
     def resolve(self, fingerprints: pa.RecordBatchReader, context: StepContext) -> pa.Table:
         """Removals of all that lies beyond the budget of its pool, sorted by shard and id."""
-        import duckdb
         import pyarrow as pa
 
-        with TemporaryDirectory(dir=context.scratch, prefix="budget-") as folder:
-            settings: dict[str, str | bool | int | float | list[str]] = {
-                "memory_limit": f"{max(_LEAST_MEMORY, context.memory_bytes) // 2**20}MiB",
-                "temp_directory": folder,
-                "threads": 1,
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-            with duckdb.connect(config=settings) as connection:
-                connection.register("fingerprints", fingerprints)
-                ordered = connection.sql(
-                    "SELECT pool, shard, id, size FROM fingerprints ORDER BY pool, draw, id"
-                ).to_arrow_reader(_ROWS)
-                removals = list(self._beyond(ordered))
-        return pa.Table.from_batches(removals, _removal_schema()).sort_by(
+        with sorted_rows(fingerprints, context, "pool, shard, id, size", "pool, draw, id") as ordered:
+            removals = list(self._beyond(ordered))
+        return pa.Table.from_batches(removals, removal_schema()).sort_by(
             [("shard", "ascending"), ("id", "ascending")]
         )
 
@@ -268,7 +252,7 @@ class _Allocator:
                     pa.nulls(selected.num_rows, pa.binary(16)),
                     pa.nulls(selected.num_rows, pa.float32()),
                 ],
-                schema=_removal_schema(),
+                schema=removal_schema(),
             )
 
 
@@ -325,17 +309,3 @@ def _load_tokenizer(path: str) -> Any:
             found=str(error),
             where=path,
         ) from error
-
-
-def _removal_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("shard", pa.int32()),
-            ("id", pa.binary(16)),
-            ("rule", pa.string()),
-            ("matched_id", pa.binary(16)),
-            ("similarity", pa.float32()),
-        ]
-    )

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from textmill.pipeline.settings_codec import decode
 from textmill.steps import GlobalStep, StepContext
+from textmill.steps.global_step import removal_schema
 from textmill.steps.stage import Report
 from textmill.workspace.commits import Commit, FileRecord
 from textmill.workspace.ledger_tables import write_sorted
@@ -23,16 +24,6 @@ from textmill.workspace.storage import Storage
 # Rows of one partition: small enough for a worker's memory whatever the step joins them with.
 PARTITION_ROWS = 2_000_000
 MOST_PARTITIONS = 4096
-
-REMOVAL_SCHEMA = pa.schema(
-    [
-        pa.field("shard", pa.int32(), nullable=False),
-        pa.field("id", pa.binary(16), nullable=False),
-        pa.field("rule", pa.string(), nullable=False),
-        pa.field("matched_id", pa.binary(16)),
-        pa.field("similarity", pa.float32()),
-    ]
-)
 
 
 def partitions(rows: int) -> int:
@@ -66,7 +57,8 @@ def resolve_partition(item: Mapping[str, Any], report: Report) -> dict[str, Any]
             rows = _read_partition(storage, item["fingerprints"], item["partition"], item["partitions"])
             counted = _counting(rows, numbers, report)
             reader = pa.RecordBatchReader.from_batches(schema, counted)
-            removals = runner.resolve(reader, context).select(REMOVAL_SCHEMA.names).cast(REMOVAL_SCHEMA)
+            schema = removal_schema()
+            removals = runner.resolve(reader, context).select(schema.names).cast(schema)
             numbers["removals"] = removals.num_rows
             if removals.num_rows:
                 path = scratch / "removals.parquet"

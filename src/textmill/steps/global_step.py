@@ -6,6 +6,7 @@ partition is resolved by itself; the removals are applied shard by shard at the 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from textmill.steps.context import StepContext
@@ -48,6 +49,21 @@ class GlobalRunner(Protocol):
 class GlobalStep(StepSettings):
     """Settings of a global step."""
 
+    @abstractmethod
     def open(self, context: StepContext) -> GlobalRunner:
         """Load what the step needs and return its runner."""
-        raise NotImplementedError
+
+
+def removal_schema() -> pa.Schema:
+    """The columns of what :meth:`GlobalRunner.resolve` returns."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("shard", pa.int32(), nullable=False),
+            pa.field("id", pa.binary(16), nullable=False),
+            pa.field("rule", pa.string(), nullable=False),
+            pa.field("matched_id", pa.binary(16)),
+            pa.field("similarity", pa.float32()),
+        ]
+    )
