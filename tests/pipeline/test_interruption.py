@@ -57,3 +57,27 @@ def test_sigkill_at_random_instants(tmp_path: Path) -> None:
     assert on_disk(folder) == set(expected), "nothing but committed files is left"
     assert not list(folder.rglob("*.part"))
     assert killed >= 2, "the kills came too late to test anything"
+
+
+def test_ctrl_c_ends_quietly_and_the_same_command_continues(tmp_path: Path) -> None:
+    recipe = tmp_path / "docs.yaml"
+    recipe.write_text(
+        "name: docs\nsources: [python_docs: {max_source_bytes: 6MB}]\n"
+        "curate: [normalize, gopher_quality, exact_dedup]\nrun: {shard_bytes: 64KiB, workers: 2}\n"
+    )
+    command = [sys.executable, "-m", "textmill.cli", "run", str(recipe), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # Workers are at work from the first commit on.
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/commits/*/*.json")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, told = process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in told
+    if process.returncode:
+        assert "the same command continues" in told
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+    assert verify(Workspace.open(tmp_path / "run")) == []

@@ -11,7 +11,7 @@ from tests.pipeline.run_folder import committed, counts, on_disk, recipe, steps
 from textmill.documents import document_id
 from textmill.errors import ConservationError, UserError
 from textmill.pipeline import run_recipe
-from textmill.workspace import connect, verify, why
+from textmill.workspace import Workspace, connect, verify, why
 
 
 def expected_counts(documents: int = 1000) -> dict[str, tuple[int, int, int, int]]:
@@ -222,6 +222,25 @@ def test_a_document_without_a_verdict_stops_the_run(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(VerdictTable, "write", lambda self, path, steps=(): 0)
     with pytest.raises(ConservationError, match="0 rows of scores were written"):
         run_recipe(recipe(engine="inline"), str(tmp_path / "run"))
+
+
+def test_a_refused_second_run_leaves_the_first_alone(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "run")
+    with workspace.lock():
+        being_made = workspace.scratch() / "shard.parquet"
+        being_made.write_text("half of it")
+        before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+        with pytest.raises(UserError, match="another run is at work"):
+            run_recipe(recipe(), str(tmp_path / "run"))
+        assert being_made.read_text() == "half of it"
+        assert set(before) == {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_nothing_of_the_scratch_folder_is_left(tmp_path: Path) -> None:
+    run_recipe(recipe(), str(tmp_path / "run"))
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {
+        "manifest.json", "recipe.yaml", "passes", "commits"
+    }  # fmt: skip
 
 
 def test_a_missing_input_leaves_no_folder(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ def run_recipe(recipe: Recipe, folder: str | None = None, *, progress: Progress 
     try:
         with workspace.lock() as lock, ExitStack() as stack:
             workspace.sweep()
+            # Called before the lock is let go, and after the engine has ended its workers.
+            stack.callback(workspace.clear_scratch)
             engine = stack.enter_context(_engine(recipe, workspace))
             manifest = _planned_only(workspace, recipe.name, {one.name for one in plan.passes})
             workspace.storage.write_bytes(RECIPE_FILE, dump_recipe(recipe).encode())

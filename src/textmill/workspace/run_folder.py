@@ -99,17 +99,21 @@ class Workspace:
         """Remove what interrupted writes left behind. Only the holder of the lock may."""
         if not self.storage.is_local:
             return
-        shutil.rmtree(Path(self.storage.root) / _SCRATCH, ignore_errors=True)
+        self.clear_scratch()
         for path in self.storage.files(""):
             if is_leftover(path):
                 self.storage.remove(path)
 
-    def close(self) -> None:
-        """Remove scratch files and downloads."""
+    def clear_scratch(self) -> None:
+        """Remove scratch files. Only the holder of the lock may: they are another run's otherwise."""
         if self.storage.is_local:
             shutil.rmtree(Path(self.storage.root) / _SCRATCH, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what this process holds for itself: downloads, and scratch outside the run folder."""
         if self._remote_scratch is not None:
             shutil.rmtree(self._remote_scratch, ignore_errors=True)
+            self._remote_scratch = None
         self.storage.close()
 
     # --- manifest and commits ------------------------------------------------------------------------------
