@@ -107,6 +107,8 @@ class _Worker:
             env=environment,
             text=True,
             encoding="utf-8",
+            # A group of its own: Ctrl-C is for the coordinator, and workers end with it.
+            process_group=0 if os.name == "posix" else None,
         )
         self.last: Mapping[str, Any] = {}
         self.last_heard = time.monotonic()

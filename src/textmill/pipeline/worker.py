@@ -10,7 +10,6 @@ import json
 import os
 import queue
 import resource
-import signal
 import sys
 import threading
 import traceback
@@ -35,9 +34,6 @@ _ERROR_FIELDS = ("message", "expected", "found", "where", "hint")
 
 def main() -> None:
     """Serve tasks from standard input until it closes."""
-    if os.environ.get("TEXTMILL_COORDINATED"):
-        # Ctrl-C goes to the whole process group; the coordinator answers it, and we end with it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # Whatever a library prints must not mix with the protocol.
     os.dup2(2, 1)
