@@ -83,3 +83,9 @@ def test_every_way_of_asking_finds_the_document(workspace: Workspace) -> None:
 def test_what_is_not_there(workspace: Workspace, query: str) -> None:
     with pytest.raises(UserError):
         why(workspace, query)
+
+
+def test_a_path_as_the_shell_completes_it_finds_the_records_of_a_file(workspace: Workspace) -> None:
+    for query in ("some/folder/n", "/home/me/n", "n"):
+        assert {answer["locator"].partition(":")[0] for answer in why(workspace, query)} == {"n"}
+    assert story(workspace, "/home/me/n:96")["locator"] == "n:96"

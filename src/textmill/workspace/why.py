@@ -64,10 +64,13 @@ def _find(connection: duckdb.DuckDBPyConnection, query: str, most: int) -> tuple
         "SELECT id FROM scores_0 WHERE locator = $1 OR url = $1 ORDER BY id LIMIT $2", [query, most]
     ).fetchall()
     if not rows:
-        # A path as the user's shell knows it ends in the locator; a bare file name ends the locator.
+        # A path as the user's shell knows it ends in the locator, or in its file without the record's number;
+        # a bare file name ends either.
         rows = connection.execute(
-            "SELECT id FROM scores_0 WHERE ends_with($1, '/' || locator) OR ends_with(locator, '/' || $1) "
-            "OR starts_with(locator, $1 || ':') ORDER BY length(locator), locator, id LIMIT $2",
+            "SELECT id FROM (SELECT id, locator, regexp_replace(locator, ':[0-9]+$', '') AS file FROM scores_0) "
+            "WHERE ends_with($1, '/' || locator) OR ends_with($1, '/' || file) OR file = $1 "
+            "OR ends_with(locator, '/' || $1) OR ends_with(file, '/' || $1) "
+            "ORDER BY length(locator), locator, id LIMIT $2",
             [query, most],
         ).fetchall()
     if rows:
