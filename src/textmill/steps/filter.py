@@ -6,7 +6,6 @@ That is why scores can be kept, thresholds changed later and every decision expl
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -43,10 +42,10 @@ class Filter(StepSettings):
 
     cost: ClassVar[Literal["cheap", "model"]] = "cheap"
 
-    @abstractmethod
     def rules(self) -> Sequence[Rule]:
         """The rules in the order in which they are tried; the first that fails is the verdict."""
+        raise NotImplementedError
 
-    @abstractmethod
     def open(self, context: StepContext) -> FilterRunner:
         """Load what the filter needs and return its runner."""
+        raise NotImplementedError

@@ -6,7 +6,6 @@ partition is resolved by itself; the removals are applied shard by shard at the 
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from textmill.steps.context import StepContext
@@ -49,9 +48,9 @@ class GlobalRunner(Protocol):
 class GlobalStep(StepSettings):
     """Settings of a global step."""
 
-    @abstractmethod
     def open(self, context: StepContext) -> GlobalRunner:
         """Load what the step needs and return its runner."""
+        raise NotImplementedError
 
 
 def removal_schema() -> pa.Schema:

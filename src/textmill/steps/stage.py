@@ -6,7 +6,6 @@ It never commits: the pipeline does, when ``run`` has returned.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,13 +93,13 @@ class Stage(Settings):
     needs: ClassVar[tuple[str, ...]] = ()
     folders: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def run(self, context: StageContext) -> StageResult:
         """Do the work. Called again after an interruption, it continues from what it published.
 
         Raises:
             UserError: something the user can mend.
         """
+        raise NotImplementedError
 
 
 Report = Callable[..., None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,6 +43,6 @@ class TransformRunner(Protocol):
 class Transform(StepSettings):
     """Settings of a transform."""
 
-    @abstractmethod
     def open(self, context: StepContext) -> TransformRunner:
         """Load what the transform needs and return its runner."""
+        raise NotImplementedError
