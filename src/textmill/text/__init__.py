@@ -32,12 +32,14 @@ from textmill.text.keywords import build_automaton, count_keywords
 from textmill.text.lines import Lines, split_lines, split_paragraphs
 from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
 from textmill.text.sentences import count_sentences
+from textmill.text.shingles import Shingles, shingle_hashes
 from textmill.text.statistics import quality_statistics
 from textmill.text.words import Words, segment_words
 
 __all__ = [
     "LineRules",
     "Lines",
+    "Shingles",
     "Words",
     "build_automaton",
     "c4_statistics",
@@ -53,6 +55,7 @@ __all__ = [
     "quality_statistics",
     "repetition_statistics",
     "segment_words",
+    "shingle_hashes",
     "split_lines",
     "split_paragraphs",
     "unicode_version",
@@ -77,3 +80,4 @@ def warm_up() -> None:
     cut_lines(data, lines, LineRules())
     count_keywords(data, offsets[:-1], offsets[1:], build_automaton(("one",)))
     hash_bytes(text)
+    shingle_hashes(data, offsets)
