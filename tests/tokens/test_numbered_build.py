@@ -16,7 +16,7 @@ from textmill.sources import Files
 from textmill.tokenizer.encode import EncodingError, HuggingFaceEncoder
 from textmill.tokenizer.folder import write_config
 from textmill.tokenizer.training import train_bpe
-from textmill.tokens import numbered_build
+from textmill.tokens import build_state
 from textmill.tokens.numbered_build import BuildPlan, build_shards
 from textmill.tokens.numbered_verify import verify_numbered
 from textmill.tokens.stat import count_tokens
@@ -146,7 +146,7 @@ def test_killed_and_run_again(place: Path, tmp_path: Path, killed_after: int) ->
 
 def test_killed_while_shards_are_filled(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(place, tmp_path / "whole", shard_tokens=700)
-    original = numbered_build._State.write
+    original = build_state.BuildState.write
     calls = 0
 
     def dying(state: Any) -> None:
@@ -156,7 +156,7 @@ def test_killed_while_shards_are_filled(place: Path, tmp_path: Path, monkeypatch
             raise KilledError
         original(state)
 
-    monkeypatch.setattr(numbered_build._State, "write", dying)
+    monkeypatch.setattr(build_state.BuildState, "write", dying)
     for _ in range(200):
         try:
             build(place, tmp_path / "again", shard_tokens=700)

@@ -71,6 +71,8 @@ def _add_build(build: Parser) -> None:
         "--test-shard", action="store_true", help="one shard only, of documents drawn from all of the input"
     )
     build.add_argument("--seed", type=int, default=0, metavar="N", help="draws them")
+    build.add_argument("--shuffle-seed", type=int, metavar="N",
+                       help="shuffle all documents; the same seed gives the same order")  # fmt: skip
     build.add_argument("--workers", "--num-proc", type=int, default=0, metavar="N",
                        help="worker processes (default, and below 1: 75 %% of the cores)")  # fmt: skip
     build.add_argument("--restart", action="store_true", help="delete the shards of an earlier build first")
@@ -135,7 +137,8 @@ def _build(arguments: argparse.Namespace) -> int:
     from textmill.pipeline.local import LocalEngine
     from textmill.recipe.model import RunSection
     from textmill.sources import SOURCES
-    from textmill.tokens.numbered_build import BuildPlan, build_shards, remove_build
+    from textmill.tokens.build_state import remove_build
+    from textmill.tokens.numbered_build import BuildPlan, build_shards
 
     paths = [*arguments.inputs, *arguments.input]
     if not paths:
@@ -153,6 +156,7 @@ def _build(arguments: argparse.Namespace) -> int:
         arguments.eos_token,
         arguments.seed,
         arguments.test_shard,
+        arguments.shuffle_seed,
     )
     if arguments.restart:
         remove_build(plan.output)

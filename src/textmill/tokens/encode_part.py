@@ -13,13 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from textmill.documents import Batch, Document
-from textmill.documents.shards import open_parquet_writer
 from textmill.steps.context import StepContext
 from textmill.steps.source import SourceSettings, Split
 from textmill.tokenizer.sampling import sample_hash
 from textmill.tokens.build import encode_documents, one_thread, open_encoder
-from textmill.tokens.document_tables import NUMBERED_DOCUMENTS_SCHEMA, table_path
-from textmill.tokens.shard_writer import npy_header
+from textmill.tokens.part_files import HashedPart, OrderedPart, Rows, write_record
 
 if TYPE_CHECKING:
     from textmill.steps.stage import Report
@@ -33,12 +31,13 @@ MEASURED = 64
 
 
 def encode_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Encode the documents of one split into ``<path>.npy`` with its table of documents.
+    """Encode the documents of one split into the files of a part (see :mod:`textmill.tokens.part_files`).
 
     Args:
         item: ``source`` (class and values), ``split`` (work, version, bytes), ``tokenizer``,
             ``tokenizer_sha256``, ``compiled``, ``eos_token``, ``dtype``, ``path`` (of the part, without
-            ``.npy``), ``seed``, ``threshold`` (only documents whose hash is below it; None: all).
+            ending), ``seed``, ``threshold`` (only documents whose hash is below it; None: all),
+            ``shuffle_seed`` (None: documents keep their order).
         report: called with documents and bytes done.
 
     Returns:
@@ -47,40 +46,27 @@ def encode_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     encoder = open_encoder(item["tokenizer"], item["tokenizer_sha256"], item["compiled"], item["eos_token"])
     dtype = np.dtype(item["dtype"]).newbyteorder("<")
     path = Path(item["path"])
-    tokens = documents = failed = 0
+    shuffled = item["shuffle_seed"] is not None
+    documents = failed = 0
     with (
         one_thread(),
-        path.with_suffix(".npy").open("wb") as file,
-        open_parquet_writer(table_path(path.with_suffix(".npy")), NUMBERED_DOCUMENTS_SCHEMA) as table,
+        HashedPart(path, dtype, item["shuffle_seed"]) if shuffled else OrderedPart(path, dtype) as part,
         path.with_suffix(".failures.jsonl").open("w", encoding="utf-8") as failures,
     ):
-        file.write(npy_header(0, dtype))
         for batch, failed_records in _batches(item):
-            ids, lengths, good, failed_documents = encode_documents(encoder, batch)
-            file.write(np.ascontiguousarray(ids, dtype).data)
-            offsets = tokens + np.cumsum(lengths) - lengths
-            if len(good):
-                table.write_table(_rows(batch, good, offsets, lengths))
+            tokens, lengths, good, failed_documents = encode_documents(encoder, batch)
+            part.write(tokens, _rows(batch, good, lengths))
             locators = batch.records.column("locator")
             failed_records += [(locators[position].as_py(), reason) for position, reason in failed_documents]
             for locator, reason in failed_records:
                 failures.write(json.dumps({"locator": locator, "reason": reason}, ensure_ascii=False) + "\n")
-            tokens += len(ids)
             documents += len(good)
             failed += len(failed_records)
             report(documents=len(batch), bytes=batch.text_bytes)
-        file.seek(0)
-        file.write(npy_header(tokens, dtype))
-    result = {
-        "tokens": tokens,
-        "documents": documents,
-        "failed": failed,
-        "fell_back": getattr(encoder, "fell_back", None),
-    }
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(result), "utf-8")
-    partial.replace(path.with_suffix(".json"))
-    return result
+    fell_back = getattr(encoder, "fell_back", None)
+    return write_record(
+        path, {"tokens": part.tokens, "documents": documents, "failed": failed, "fell_back": fell_back}
+    )
 
 
 def measure_part(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -152,18 +138,15 @@ def _chosen(settings: SourceSettings, documents: list[Document], item: Mapping[s
     return batch.select(np.array(mask, bool))
 
 
-def _rows(batch: Batch, good: Any, offsets: Any, lengths: Any) -> pa.Table:
+def _rows(batch: Batch, good: Any, lengths: Any) -> Rows:
     records = batch.records.take(pa.array(good))
-    languages = [_language(value) for value in records.column("metadata").to_pylist()]
-    columns = [
-        records.column("id"),
-        pa.array(offsets),
-        pa.array(lengths),
-        pa.array(np.diff(batch.offsets)[good]),
-        records.column("source"),
-        pa.array(languages, pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=NUMBERED_DOCUMENTS_SCHEMA)
+    return Rows(
+        records.column("id").to_pylist(),
+        lengths,
+        np.diff(batch.offsets)[good],
+        records.column("source").to_pylist(),
+        [_language(value) for value in records.column("metadata").to_pylist()],
+    )
 
 
 def _language(metadata: str | None) -> str | None:

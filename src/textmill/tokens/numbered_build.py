@@ -2,20 +2,20 @@
 
 ::
 
-    source ─► splits ─► workers: .building/part-000123.npy + documents ─┐ in the order of the splits
-                                                                        └─► train_000007.npy + .documents.parquet
-                                                                            tokens.json, failures.jsonl
+    source ─► splits ─► workers: .building/part-000123.npy ─┐ in the order of the splits,
+                                                            │ or all of them, then ranges of a keyed hash
+                                                            └─► train_000007.npy + .documents.parquet
+                                                                tokens.json, failures.jsonl
 
 Shards depend on the documents, the tokenizer and their size alone, not on workers. After each shard the state
-is written: how many shards are finished, and which token of which part comes next. The same command
-continues there, and encodes only the parts that are not there yet; finished shards are never written twice.
+is written: how many shards are finished, and which token of which piece comes next. The same command
+continues there, and makes only the pieces that are not there yet; finished shards are never written twice.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,25 +26,26 @@ from textmill.steps.source import SourceSettings
 from textmill.tokenizer.folder import TOKENIZER, tokenizer_files
 from textmill.tokenizer.load import load_encoder
 from textmill.tokens.build import token_dtype
+from textmill.tokens.build_state import FAILURES, BuildState
 from textmill.tokens.consolidated import MANIFEST as CONSOLIDATED
-from textmill.tokens.document_tables import table_path
-from textmill.tokens.encode_part import BUCKETS, encoded_source
+from textmill.tokens.encode_part import encoded_source
 from textmill.tokens.folder_lock import only_writer
-from textmill.tokens.numbered_shards import blocks, read_header, shard_name, shard_numbers
+from textmill.tokens.numbered_shards import blocks, read_header
+from textmill.tokens.part_files import ranges_of, read_record, remove_tokens
 from textmill.tokens.shard_filler import FilledShard, ShardFiller
-from textmill.tokens.shard_manifest import NAME as MANIFEST
 from textmill.tokens.shard_manifest import ShardManifest
 from textmill.tokens.shard_writer import sha256_of
+from textmill.tokens.test_shard import threshold_of
 
 Map = Callable[[str, Sequence[Mapping[str, Any]]], Iterator[tuple[int, Any]]]
 """Runs a task (``package.module:function``) on items; gives position and result as they finish."""
 
-BUILDING = ".building"
-FAILURES = "failures.jsonl"
 SPLIT_BYTES = 64 * 2**20
+# Tokens of a shuffled corpus that a worker sorts at a time.
+PIECE_TOKENS = 2**26
 COMPILED_FROM_BYTES = 32 * 2**20
 # Raised whenever the same input and settings would give other files.
-BUILD_VERSION = 1
+BUILD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class BuildPlan:
         eos_token: the end-of-text token, when the tokenizer's own files shall not decide.
         seed: chooses the documents of a test shard.
         test_shard: one shard of documents drawn from the whole input by hash.
+        shuffle_seed: documents stand in the order of a hash of their ids keyed by this; None: in the order
+            of the input.
     """
 
     output: Path
@@ -70,6 +73,7 @@ class BuildPlan:
     eos_token: str | None = None
     seed: int = 0
     test_shard: bool = False
+    shuffle_seed: int | None = None
 
     @property
     def budget(self) -> int:
@@ -92,9 +96,10 @@ def build_shards(
         plan: what to build.
         sources: where the documents come from, in order.
         run: runs tasks on workers; see :data:`Map`.
-        split_bytes: text per part, about; what a worker's part takes on disk until it is in a shard.
+        split_bytes: text per part, about; what a worker's part takes on disk until it is in a shard. With a
+            shuffle all parts stay on disk until the last shard is full.
         say: told what a person should know.
-        progress: called with parts done, parts in all, and tokens so far.
+        progress: called with pieces done, pieces in all, and tokens so far.
 
     Raises:
         UserError: no input, no tokenizer, a vocabulary that the dtype cannot hold, nothing to write, or a
@@ -107,109 +112,173 @@ def build_shards(
         for split in source.plan(split_bytes)
     ]
     common["compiled"] = sum(part["split"]["bytes"] for part in parts) >= COMPILED_FROM_BYTES
-    key = _key(plan, common, parts)
     plan.output.mkdir(parents=True, exist_ok=True)
     with only_writer(plan.output):
-        return _build(plan, key, common, parts, run, say, progress)
+        state = BuildState.read(plan.output, _key(plan, common, parts))
+        if state.finished:
+            say("these shards are finished already: nothing to do")
+            return _finished_before(plan.output)
+        return _Build(plan, state, common, parts, run, say, progress).build()
 
 
-def _build(
-    plan: BuildPlan,
-    key: str,
-    common: dict[str, Any],
-    parts: list[dict[str, Any]],
-    run: Map,
-    say: Callable[[str], None],
-    progress: Callable[[int, int, int], None],
-) -> ShardManifest:
-    state = _State.read(plan, key)
-    if state.finished:
-        manifest = ShardManifest.read(plan.output)
-        assert manifest is not None
-        gone = [shard.name for shard in manifest.shards if not (plan.output / shard.name).is_file()]
-        if gone and not (plan.output / CONSOLIDATED).is_file():
-            raise UserError(
-                "Shards of this finished build are gone.",
-                expected=f"{len(manifest.shards)} shards",
-                found=f"no {gone[0]}",
-                where=str(plan.output),
-                hint="fetch them again, or add --restart to build anew",
-            )
-        say("these shards are finished already: nothing to do")
-        return manifest
-    if plan.test_shard and state.threshold is None:
-        state.threshold = _threshold(plan, common, parts, run, progress)
-        state.write()
-    if state.shards or state.part:
-        say(
-            f"going on: {len(state.shards)} shards are finished, part {state.part} of {len(parts)} comes next"
+def _finished_before(folder: Path) -> ShardManifest:
+    manifest = ShardManifest.read(folder)
+    assert manifest is not None
+    gone = [shard.name for shard in manifest.shards if not (folder / shard.name).is_file()]
+    if gone and not (folder / CONSOLIDATED).is_file():
+        raise UserError(
+            "Shards of this finished build are gone.",
+            expected=f"{len(manifest.shards)} shards",
+            found=f"no {gone[0]}",
+            where=str(folder),
+            hint="fetch them again, or add --restart to build anew",
         )
-    used = _fill(plan, state, common, parts, run, say, progress)
-    return _finish(plan, state, common, used)
+    return manifest
 
 
-class _State:
-    """Where the build stands, on disk after each shard."""
+@dataclass
+class _Build:
+    """One attempt: from the state it finds to the finished shards."""
 
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder
-        self.key = key
-        self.part = 0
-        self.token = 0
-        self.shards: list[FilledShard] = []
-        self.threshold: int | None = None
-        self.finished = False
+    plan: BuildPlan
+    state: BuildState
+    common: dict[str, Any]
+    parts: list[dict[str, Any]]
+    run: Map
+    say: Callable[[str], None]
+    progress: Callable[[int, int, int], None]
 
-    @classmethod
-    def read(cls, plan: BuildPlan, key: str) -> _State:
-        folder = plan.output / BUILDING
-        state = cls(folder, key)
-        path = folder / "state.json"
-        if path.is_file():
-            value = json.loads(path.read_text("utf-8"))
-            if value["key"] == key:
-                state.part, state.token, state.threshold = value["part"], value["token"], value["threshold"]
-                state.shards = [FilledShard(**shard) for shard in value["shards"]]
-                state.finished = (plan.output / MANIFEST).is_file()
-            else:
-                state = None  # type: ignore[assignment]
-        elif shard_numbers(plan.output) or (plan.output / MANIFEST).is_file():
-            state = None  # type: ignore[assignment]
-        if state is None:
+    def build(self) -> ShardManifest:
+        if self.plan.test_shard and self.state.threshold is None:
+            self.state.threshold = threshold_of(self.measured(), self.plan.budget)
+            self.state.write()
+        paths = [self.state.folder / f"part-{number:06d}" for number in range(len(self.parts))]
+        items = [
+            {**self.common, **part, "path": str(path), "threshold": self.state.threshold}
+            for part, path in zip(self.parts, paths, strict=True)
+        ]
+        if self.state.shards or self.state.piece:
+            self.say(f"going on: {len(self.state.shards)} shards are finished")
+        encode = "textmill.tokens.encode_part:encode_part"
+        if self.plan.shuffle_seed is None:
+            used = self.fill(encode, items)
+            return self.finish(paths[:used])
+        for number, _ in enumerate(self.pieces(encode, items, 0), 1):
+            self.progress(number, len(items), 0)
+        self.fill("textmill.tokens.part_files:gather_range", self.ranges(paths))
+        return self.finish(paths)
+
+    def measured(self) -> Iterator[dict[str, Any]]:
+        """Bytes of text by hash of the document, and bytes per token, of each part."""
+        items = [self.common | part for part in self.parts]
+        for done, (_, result) in enumerate(self.run("textmill.tokens.encode_part:measure_part", items), 1):
+            self.progress(done, len(items), 0)
+            yield result
+
+    def ranges(self, parts: Sequence[Path]) -> list[dict[str, Any]]:
+        """Ranges of the hash, to be taken out of all parts."""
+        return [
+            {
+                "parts": [str(part) for part in parts],
+                "first": first,
+                "last": last,
+                "dtype": self.common["dtype"],
+                "path": str(self.state.folder / f"range-{number:06d}"),
+            }
+            for number, (first, last) in enumerate(ranges_of(parts, PIECE_TOKENS))
+        ]
+
+    def pieces(
+        self, task: str, items: Sequence[Mapping[str, Any]], first: int
+    ) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Path and record of each piece from ``first`` on, in order; those that are not there yet are made."""
+        paths = [Path(item["path"]) for item in items]
+        missing = [items[number] for number in range(first, len(items)) if read_record(paths[number]) is None]
+        results = self.run(task, missing)
+        warned = False
+        for path in paths[first:]:
+            while (record := read_record(path)) is None:
+                _, result = next(results)
+                if result.get("fell_back") and not warned:
+                    warned = True
+                    self.say(f"encoding by the tokenizers library, which is slower: {result['fell_back']}")
+            yield path, record
+
+    def fill(self, task: str, items: Sequence[Mapping[str, Any]]) -> int:
+        """Fill shards from pieces; returns how many pieces were needed before the budget was spent."""
+        state, budget = self.state, self.plan.budget
+        for leftover in self.plan.output.glob("train_*.partial"):
+            leftover.unlink()
+        written = sum(shard.tokens for shard in state.shards)
+        start = removed = state.piece
+        current, token = start, state.token
+
+        def finished(shard: FilledShard, place: int) -> None:
+            state.shards.append(shard)
+            state.piece, state.token = current, place
+            state.write()
+
+        filler = ShardFiller(
+            self.plan.output, self.common["dtype"], self.plan.shard_tokens, finished, first=len(state.shards)
+        )
+        pieces = self.pieces(task, items, start) if written < budget else iter(())
+        for current, (path, record) in enumerate(pieces, start):
+            stop = min(record["tokens"], token + budget - written)
+            filler.fill(path.with_suffix(".npy"), token, stop)
+            written += stop - token
+            token = 0
+            # Pieces that the unfinished shard began with stay: after an interruption it is filled anew.
+            for old in range(removed, state.piece):
+                remove_tokens(Path(items[old]["path"]))
+            removed = max(removed, state.piece)
+            self.progress(current + 1, len(items), written)
+            if written >= budget:
+                break
+        if written < budget:
+            current = len(items)
+        filler.close()
+        return len(items) if written < budget else state.piece + 1
+
+    def finish(self, used: Sequence[Path]) -> ShardManifest:
+        """Write the list of failures and ``tokens.json``, and delete the pieces."""
+        output, state, common = self.plan.output, self.state, self.common
+        failed = documents = 0
+        partial = output / f"{FAILURES}.partial"
+        with partial.open("wb") as file:
+            for path in used:
+                counts = read_record(path) or {}
+                failed += counts["failed"]
+                documents += counts["documents"]
+                file.write(path.with_suffix(".failures.jsonl").read_bytes())
+        if not state.shards:
+            partial.unlink()
             raise UserError(
-                "This folder holds the shards of another build.",
-                expected="an empty folder, or one that the same command began with the same input",
-                found=f"{len(shard_numbers(plan.output))} shards",
-                where=str(plan.output),
-                hint="name another folder, or add --restart to delete these shards and begin anew",
+                "There is nothing to write.",
+                expected="documents in the input",
+                found=f"{documents} documents, {failed} records that could not be read",
+                where=str(output),
+                hint="check --input and --text-field",
             )
-        folder.mkdir(exist_ok=True)
-        return state
+        partial.replace(output / FAILURES)
+        if not failed:
+            (output / FAILURES).unlink()
+        shard = read_header(output / state.shards[-1].name)
+        last = next(blocks(shard, shard.tokens - 1))
+        manifest = ShardManifest(
+            **{name: common[name] for name in _MADE_WITH},
+            shard_tokens=self.plan.shard_tokens,
+            failed=failed,
+            cut=int(last[0]) != common["eos_id"],
+            shards=tuple(state.shards),
+        )
+        manifest.write(output)
+        for pattern in ("part-*", "range-*"):
+            for path in state.folder.glob(pattern):
+                path.unlink()
+        return manifest
 
-    def write(self) -> None:
-        value = {
-            "key": self.key,
-            "part": self.part,
-            "token": self.token,
-            "threshold": self.threshold,
-            "shards": [asdict(shard) for shard in self.shards],
-        }
-        partial = self.folder / "state.json.partial"
-        partial.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
-        partial.replace(self.folder / "state.json")
 
-
-def remove_build(folder: Path) -> None:
-    """Delete the shards of an earlier build, and nothing else."""
-    for number in shard_numbers(folder):
-        path = folder / shard_name(number)
-        path.unlink()
-        table_path(path).unlink(missing_ok=True)
-    for name in (MANIFEST, FAILURES):
-        (folder / name).unlink(missing_ok=True)
-    for path in folder.glob("train_*.partial"):
-        path.unlink()
-    shutil.rmtree(folder / BUILDING, ignore_errors=True)
+_MADE_WITH = ("dtype", "vocab_size", "eos_id", "eos_token", "tokenizer_sha256", "shuffle_seed")
 
 
 def _task(plan: BuildPlan) -> dict[str, Any]:
@@ -232,6 +301,7 @@ def _task(plan: BuildPlan) -> dict[str, Any]:
         "eos_token": encoder.eos_token,
         "dtype": dtype,
         "seed": plan.seed,
+        "shuffle_seed": plan.shuffle_seed,
         "threshold": None,
     }
 
@@ -247,132 +317,3 @@ def _key(plan: BuildPlan, common: Mapping[str, Any], parts: Sequence[Mapping[str
         "parts": parts,
     }
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _threshold(
-    plan: BuildPlan,
-    common: Mapping[str, Any],
-    parts: Sequence[Mapping[str, Any]],
-    run: Map,
-    progress: Callable[[int, int, int], None],
-) -> int:
-    """The hash below which documents make up about one shard: every document has the same chance."""
-    histogram = [0] * BUCKETS
-    sample_bytes = sample_tokens = 0
-    items = [{**common, **part} for part in parts]
-    for done, (_, result) in enumerate(run("textmill.tokens.encode_part:measure_part", items), 1):
-        histogram = [a + b for a, b in zip(histogram, result["bytes"], strict=True)]
-        sample_bytes += result["sample_bytes"]
-        sample_tokens += result["sample_tokens"]
-        progress(done, len(parts), 0)
-    if not sample_tokens:
-        return 2**64
-    wanted = plan.budget * sample_bytes / sample_tokens
-    seen = 0.0
-    for bucket, size in enumerate(histogram):
-        if size and seen + size >= wanted:
-            return min(2**64, (bucket << 52) + int((wanted - seen) / size * 2**52))
-        seen += size
-    return 2**64
-
-
-def _fill(
-    plan: BuildPlan,
-    state: _State,
-    common: Mapping[str, Any],
-    parts: Sequence[Mapping[str, Any]],
-    run: Map,
-    say: Callable[[str], None],
-    progress: Callable[[int, int, int], None],
-) -> int:
-    """Encode and fill; returns how many parts were needed before the budget was spent."""
-    for leftover in plan.output.glob("train_*.partial"):
-        leftover.unlink()
-    written = sum(shard.tokens for shard in state.shards)
-    current = state.part
-
-    def finished(shard: FilledShard, place: int) -> None:
-        state.shards.append(shard)
-        state.part, state.token = current, place
-        state.write()
-
-    filler = ShardFiller(plan.output, common["dtype"], plan.shard_tokens, finished, first=len(state.shards))
-    paths = [state.folder / f"part-{number:06d}" for number in range(len(parts))]
-    missing = [number for number in range(state.part, len(parts)) if not _is_encoded(paths[number])]
-    results = run(
-        "textmill.tokens.encode_part:encode_part",
-        [
-            {**common, **parts[number], "path": str(paths[number]), "threshold": state.threshold}
-            for number in missing
-        ],
-    )
-    start, warned, removed = state.token, False, state.part
-    for number in range(state.part, len(parts)):
-        if written >= plan.budget:
-            break
-        while not _is_encoded(paths[number]):
-            _, result = next(results)
-            if result["fell_back"] and not warned:
-                warned = True
-                say(f"encoding by the tokenizers library, which is slower: {result['fell_back']}")
-        tokens = json.loads(paths[number].with_suffix(".json").read_text("utf-8"))["tokens"]
-        stop = min(tokens, start + plan.budget - written)
-        current = number
-        filler.fill(paths[number].with_suffix(".npy"), start, stop)
-        written += stop - start
-        start = 0
-        # Parts that the unfinished shard began with stay: after an interruption it is filled anew.
-        for old in range(removed, state.part):
-            _remove_part(paths[old])
-        removed = max(removed, state.part)
-        progress(number + 1, len(parts), written)
-    used = current + 1
-    if written < plan.budget:
-        current = used = len(parts)
-    filler.close()
-    return used
-
-
-def _is_encoded(path: Path) -> bool:
-    return path.with_suffix(".json").is_file()
-
-
-def _remove_part(path: Path) -> None:
-    """Delete a part's tokens; its record and its failures stay until the end."""
-    path.with_suffix(".npy").unlink(missing_ok=True)
-    table_path(path.with_suffix(".npy")).unlink(missing_ok=True)
-
-
-def _finish(plan: BuildPlan, state: _State, common: Mapping[str, Any], used: int) -> ShardManifest:
-    """Write the list of failures and ``tokens.json``, and delete the parts."""
-    failed = documents = 0
-    with (plan.output / f"{FAILURES}.partial").open("wb") as file:
-        for record in [state.folder / f"part-{number:06d}.json" for number in range(used)]:
-            counts = json.loads(record.read_text("utf-8"))
-            failed += counts["failed"]
-            documents += counts["documents"]
-            file.write(record.with_suffix(".failures.jsonl").read_bytes())
-    if not state.shards:
-        raise UserError(
-            "There is nothing to write.",
-            expected="documents in the input",
-            found=f"{documents} documents, {failed} records that could not be read",
-            where=str(plan.output),
-            hint="check --input and --text-field",
-        )
-    (plan.output / f"{FAILURES}.partial").replace(plan.output / FAILURES)
-    if not failed:
-        (plan.output / FAILURES).unlink()
-    shard = read_header(plan.output / state.shards[-1].name)
-    last = next(blocks(shard, shard.tokens - 1))
-    manifest = ShardManifest(
-        **{name: common[name] for name in ("dtype", "vocab_size", "eos_id", "eos_token", "tokenizer_sha256")},
-        shard_tokens=plan.shard_tokens,
-        failed=failed,
-        cut=int(last[0]) != common["eos_id"],
-        shards=tuple(state.shards),
-    )
-    manifest.write(plan.output)
-    for path in state.folder.glob("part-*"):
-        path.unlink()
-    return manifest

@@ -28,6 +28,7 @@ class ShardManifest:
         failed: records that could not be read or encoded; ``failures.jsonl`` says why.
         cut: whether the budget of tokens cut the last document short.
         shards: in order.
+        shuffle_seed: documents stand in the order of their hash with this key; None: in that of the input.
     """
 
     dtype: str
@@ -39,6 +40,7 @@ class ShardManifest:
     failed: int
     cut: bool
     shards: tuple[FilledShard, ...]
+    shuffle_seed: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -77,7 +79,7 @@ class ShardManifest:
             value = json.loads(path.read_text("utf-8"))
             if (value["format"], value["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"not {FORMAT}, version {VERSION}")
-            fields = {name: value[name] for name in cls.__dataclass_fields__}
+            fields = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
             return cls(**fields | {"shards": tuple(FilledShard(**shard) for shard in value["shards"])})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(
