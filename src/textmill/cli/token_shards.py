@@ -304,17 +304,22 @@ def _stat(arguments: argparse.Namespace) -> int:
     counts = count_tokens(run / "tokens" if run else folder, _documents(run) if run else [])
     rows = [[shard.name, screen.count(shard.tokens)] for shard in counts.shards]
     screen.print_table({"shard": "left", "tokens": "right"}, rows)
-    print(f"\ntokens      {counts.tokens:,} in {len(counts.shards):,} shards")
-    print(f"evenness    the longest shard is {counts.unevenness():.1%} longer than the mean"
-          f"{' (the last one holds the rest)' if len(counts.shards) > 1 else ''}")  # fmt: skip
+    print()
+    for split in counts.splits:
+        print(f"{split.name:<11} {split.tokens:,} tokens in {split.shards:,} shards; the longest is "
+              f"{split.unevenness:.1%} longer than the mean"
+              f"{' (the last one holds the rest)' if split.shards > 1 else ''}")  # fmt: skip
+    if len(counts.splits) > 1:
+        print(f"{'in all':<11} {counts.tokens:,} tokens in {len(counts.shards):,} shards")
+    of_split = {split.name: split.tokens for split in counts.splits}
     if counts.groups:
         print()
         screen.print_table(
-            {"source": "left", "language": "left", "documents": "right", "tokens": "right", "share": "right",
-             "bytes per token": "right"},
+            {"split": "left", "source": "left", "language": "left", "documents": "right", "tokens": "right",
+             "share": "right", "bytes per token": "right"},
             [
-                [group.source or "-", group.language or "-", screen.count(group.documents),
-                 screen.count(group.tokens), screen.share(group.tokens, counts.tokens),
+                [group.split, group.source or "-", group.language or "-", screen.count(group.documents),
+                 screen.count(group.tokens), screen.share(group.tokens, of_split[group.split]),
                  f"{group.text_bytes / group.tokens:.2f}"]
                 for group in counts.groups
             ],

@@ -1,10 +1,11 @@
-"""How many tokens there are, and where: per shard, per source, per language."""
+"""How many tokens there are, and where: per shard and split, per source, per language."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.dataset
 
@@ -24,8 +25,9 @@ class ShardCount:
 
 @dataclass(frozen=True)
 class GroupCount:
-    """Documents, tokens and bytes of text of one source and language (None: not named)."""
+    """Documents, tokens and bytes of text of one split, source and language (None: not named)."""
 
+    split: str
     source: str | None
     language: str | None
     documents: int
@@ -34,12 +36,30 @@ class GroupCount:
 
 
 @dataclass(frozen=True)
+class SplitCount:
+    """One split: its shards and tokens.
+
+    Attributes:
+        name: of the split.
+        shards: how many.
+        tokens: in all of them.
+        unevenness: how much longer the longest shard is than the mean: 0.0 when all are equal. The last
+            shard, which holds the rest, counts only where there is no other.
+    """
+
+    name: str
+    shards: int
+    tokens: int
+    unevenness: float
+
+
+@dataclass(frozen=True)
 class TokenCounts:
     """What :func:`count_tokens` found.
 
     Attributes:
-        shards: in order.
-        groups: most tokens first; empty when nothing says which document comes from where.
+        shards: in order, split by split.
+        groups: split by split, most tokens first; empty when nothing says which document comes from where.
     """
 
     shards: tuple[ShardCount, ...]
@@ -50,18 +70,19 @@ class TokenCounts:
         """Tokens in all."""
         return sum(shard.tokens for shard in self.shards)
 
-    def unevenness(self) -> float:
-        """How much longer the longest shard is than the mean: 0.0 when all are equal.
+    @property
+    def splits(self) -> list[SplitCount]:
+        """Each split by itself, in order."""
+        sizes: dict[str, list[int]] = {}
+        for shard in self.shards:
+            sizes.setdefault(shard.split, []).append(shard.tokens)
+        return [SplitCount(name, len(each), sum(each), _unevenness(each)) for name, each in sizes.items()]
 
-        The last shard of a split, which holds the rest, counts only where there is no other.
-        """
-        sizes = [
-            shard.tokens
-            for shard, after in zip(self.shards, [*self.shards[1:], None], strict=True)
-            if after is not None and after.split == shard.split
-        ] or [shard.tokens for shard in self.shards]
-        mean = sum(sizes) / len(sizes) if sizes else 0
-        return max(sizes) / mean - 1 if mean else 0.0
+
+def _unevenness(sizes: Sequence[int]) -> float:
+    sizes = sizes[:-1] or sizes
+    mean = sum(sizes) / len(sizes)
+    return max(sizes) / mean - 1 if mean else 0.0
 
 
 def count_tokens(folder: Path, documents: Sequence[Path] = ()) -> TokenCounts:
@@ -81,38 +102,50 @@ def count_tokens(folder: Path, documents: Sequence[Path] = ()) -> TokenCounts:
             for split, files in index.files.items()
             for file in files
         )
-        tables = [folder / file.documents_path for files in index.files.values() for file in files]
+        tables = {
+            split: [folder / file.documents_path for file in files] for split, files in index.files.items()
+        }
         return TokenCounts(shards, _groups_of_run(tables, documents) if documents else ())
     numbered = list_shards(folder)
-    tables = [table_path(shard.path) for shard in numbered]
+    paths = [table_path(shard.path) for shard in numbered]
     return TokenCounts(
         tuple(ShardCount("train", shard.path.name, shard.tokens) for shard in numbered),
-        _groups(tables) if all(path.is_file() for path in tables) else (),
+        _groups({"train": paths}) if all(path.is_file() for path in paths) else (),
     )
 
 
 _SUMS = "count(*), sum(length)::BIGINT, sum(bytes)::BIGINT"
 
 
-def _groups(tables: Sequence[Path]) -> tuple[GroupCount, ...]:
-    return _query({"tables": tables}, f"SELECT source, language, {_SUMS} FROM tables GROUP BY ALL")
+def _groups(tables: Mapping[str, Sequence[Path]]) -> tuple[GroupCount, ...]:
+    return _query(tables, f"SELECT source, language, {_SUMS} FROM tokens GROUP BY ALL")
 
 
-def _groups_of_run(tables: Sequence[Path], documents: Sequence[Path]) -> tuple[GroupCount, ...]:
+def _groups_of_run(tables: Mapping[str, Sequence[Path]], documents: Sequence[Path]) -> tuple[GroupCount, ...]:
     return _query(
-        {"tables": tables, "documents": documents},
+        tables,
         f"SELECT source, json_extract_string(metadata, '$.language') AS language, {_SUMS} "
-        "FROM documents JOIN tables USING (id) GROUP BY ALL",
+        "FROM documents JOIN tokens USING (id) GROUP BY ALL",
+        documents,
     )
 
 
-def _query(tables: dict[str, Sequence[Path]], query: str) -> tuple[GroupCount, ...]:
+def _query(
+    tables: Mapping[str, Sequence[Path]], query: str, documents: Sequence[Path] = ()
+) -> tuple[GroupCount, ...]:
     import duckdb
 
+    groups: list[GroupCount] = []
     with duckdb.connect(config={"memory_limit": "1GB", "threads": 2}) as connection:
-        for name, paths in tables.items():
-            connection.register(
-                name, pyarrow.dataset.dataset([str(path) for path in paths], format="parquet")
-            )
-        rows = connection.execute(f"{query} ORDER BY 4 DESC, 1, 2").fetchall()
-    return tuple(GroupCount(*row) for row in rows)
+        _register(connection, "documents", documents)
+        for split, paths in tables.items():
+            if paths:
+                _register(connection, "tokens", paths)
+                rows = connection.execute(f"{query} ORDER BY 4 DESC, 1, 2").fetchall()
+                groups += [GroupCount(split, *row) for row in rows]
+    return tuple(groups)
+
+
+def _register(connection: Any, name: str, paths: Sequence[Path]) -> None:
+    if paths:
+        connection.register(name, pyarrow.dataset.dataset([str(path) for path in paths], format="parquet"))
