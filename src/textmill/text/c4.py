@@ -30,8 +30,9 @@ from textmill.text.classes import (
 )
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
-from textmill.text.lines import Lines, count_characters
+from textmill.text.lines import Lines
 from textmill.text.sentences import abbreviations, sentence_roles, sentences_between, terminals
+from textmill.text.wide import count_leads
 
 CUTS = ("long_word", "no_terminal_punctuation", "few_words", "javascript", "policy", "citation")
 LONG_WORD, NO_END, FEW_WORDS, JAVASCRIPT, POLICY, CITATION, KEPT = 0, 1, 2, 3, 4, 5, 6
@@ -236,7 +237,7 @@ def _copy_line(data, start, end, out, at, citations, max_word_length, index, blo
             words += outside & ~role
             outside = role
             if place - word > limit and role:
-                longest = max(longest, count_characters(data, word, place))
+                longest = max(longest, count_leads(data, word, place))
             word = place + 1 if role else word
             at += 1
             place += 1
@@ -255,7 +256,7 @@ def _copy_line(data, start, end, out, at, citations, max_word_length, index, blo
                 if stop - place == 17 and data[place + 9] == 0x20:
                     # "[citation needed]" ends one word and begins another.
                     if place + 9 - word > limit:
-                        longest = max(longest, count_characters(data, word, place + 9))
+                        longest = max(longest, count_leads(data, word, place + 9))
                     word = place + 10
                     words += 1
                 place = stop
@@ -264,7 +265,7 @@ def _copy_line(data, start, end, out, at, citations, max_word_length, index, blo
             value, after = classify(data, place, end, index, blocks)
             if value & WHITE_SPACE:
                 if place - word > limit:
-                    longest = max(longest, count_characters(data, word, place))
+                    longest = max(longest, count_leads(data, word, place))
                 word = after
                 outside = 1
             else:
@@ -275,7 +276,7 @@ def _copy_line(data, start, end, out, at, citations, max_word_length, index, blo
             at += 1
             place += 1
     if end - word > limit:
-        longest = max(longest, count_characters(data, word, end))
+        longest = max(longest, count_leads(data, word, end))
     return at, words, longest, removed
 
 

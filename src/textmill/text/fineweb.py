@@ -18,9 +18,10 @@ import numpy.typing as npt
 from textmill.text.classes import decode
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
-from textmill.text.lines import BLANK, Lines, count_characters
+from textmill.text.lines import BLANK, Lines
 from textmill.text.ngrams import count_duplicates
 from textmill.text.sentences import is_terminal, terminals
+from textmill.text.wide import count_leads
 from textmill.text.words import Words
 
 STATISTICS = ("punctuated_lines", "short_lines", "duplicate_line_characters", "newlines_per_word")
@@ -119,7 +120,7 @@ def _count_lines(
         newlines = 0
         for at in range(offsets[document], offsets[document + 1]):
             newlines += data[at] == 10
-        text[document] = count_characters(data, offsets[document], offsets[document + 1]) - newlines
+        text[document] = count_leads(data, offsets[document], offsets[document + 1]) - newlines
         tokens = word_offsets[document + 1] - word_offsets[document]
         if lines > 0:
             table[0, document] = punctuated / lines

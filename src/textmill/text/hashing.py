@@ -110,7 +110,7 @@ def hash_word(data, start, size):
     """A hash for tables within one run, faster than XXH64 on words of up to eight bytes."""
     if size > 8:
         return xxhash64(data, start, start + size, np.uint64(0))
-    mixed = _up_to_8_bytes(data, start, size)
+    mixed = up_to_8_bytes(data, start, size)
     mixed = (mixed ^ (mixed >> np.uint64(29)) ^ np.uint64(size)) * PRIME_1
     return mixed ^ (mixed >> np.uint64(32))
 
@@ -123,11 +123,11 @@ def same_bytes(data, first, second, size):
         if load_64(data, first + at) != load_64(data, second + at):
             return False
         at += 8
-    return _up_to_8_bytes(data, first + at, size - at) == _up_to_8_bytes(data, second + at, size - at)
+    return up_to_8_bytes(data, first + at, size - at) == up_to_8_bytes(data, second + at, size - at)
 
 
 @kernel
-def _up_to_8_bytes(data, start, size):
+def up_to_8_bytes(data, start, size):
     """data[start:start + size], at most 8 bytes, as one little-endian number."""
     word = np.uint64(0)
     if size > 0 and start + 8 <= data.size:

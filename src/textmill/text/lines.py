@@ -25,6 +25,7 @@ from textmill.text.classes import class_table, skip_white_space, trim_white_spac
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.hashing import xxhash64
 from textmill.text.inputs import checked
+from textmill.text.wide import count_leads, find_newline
 
 BLANK, BULLET, ELLIPSIS = 1, 2, 4
 
@@ -136,9 +137,7 @@ def _find_paragraphs(data, offsets, index, blocks, starts, ends):
 @kernel
 def _end_of_line(data, at, stop):
     """End of the line that begins at `at`, without its newline, and the beginning of the next."""
-    end = at
-    while end < stop and data[end] != 10:
-        end += 1
+    end = find_newline(data, at, stop)
     after = min(end + 1, stop)
     if at < end < stop and data[end - 1] == 13:
         end -= 1
@@ -160,7 +159,7 @@ def _describe(data, starts, ends, index, blocks):
         last = trim_white_space(data, first, end, index, blocks)
         text_starts[line] = first
         text_ends[line] = last
-        characters[line] = count_characters(data, start, end)
+        characters[line] = count_leads(data, start, end)
         hashes[line] = xxhash64(data, start, end, np.uint64(0))
         flag = BLANK if first == last else 0
         if _begins_with_bullet(data, first, last):
@@ -169,15 +168,6 @@ def _describe(data, starts, ends, index, blocks):
             flag |= ELLIPSIS
         flags[line] = flag
     return text_starts, text_ends, characters, flags, hashes
-
-
-@kernel
-def count_characters(data, start, end):
-    """Code points in data[start:end]: bytes that do not continue another."""
-    count = 0
-    for at in range(start, end):
-        count += (data[at] & 0xC0) != 0x80
-    return count
 
 
 @kernel

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.hashing import hash_word, same_bytes
+from textmill.text.hashing import hash_word, same_bytes, up_to_8_bytes
 from textmill.text.inputs import checked
-from textmill.text.lines import BLANK, Lines, count_characters
+from textmill.text.lines import BLANK, Lines
+from textmill.text.wide import count_leads, item, put
 from textmill.text.words import SYMBOL, Words
 
 TOP_N = (2, 3, 4)
@@ -154,7 +155,7 @@ def _characters(data, offsets):
     """Code points of every document."""
     characters = np.empty(offsets.size - 1, np.int64)
     for document in range(offsets.size - 1):
-        characters[document] = count_characters(data, offsets[document], offsets[document + 1])
+        characters[document] = count_leads(data, offsets[document], offsets[document + 1])
     return characters
 
 
@@ -215,6 +216,7 @@ def _repeated_ngrams(data, starts, ends, kinds, characters, document_offsets, te
         longest = max(longest, document_offsets[document + 1] - document_offsets[document])
     keys = np.empty(_slots_for(longest), np.uint64)
     slots = np.empty(keys.size, np.int32)
+    met = np.empty(2 * keys.size, np.uint8)
     word_numbers = np.empty(longest, np.int32)
     numbers = np.empty(longest, np.int32)
     places = np.empty(longest, np.int32)
@@ -239,17 +241,12 @@ def _repeated_ngrams(data, starts, ends, kinds, characters, document_offsets, te
             distinct_words += kinds[first + firsts[number]] != SYMBOL
         if words > 0:
             table[9, document] = distinct_words / words
-        repeated = 0
-        for word in range(size):
-            if counts[word_numbers[word]] > 1:
-                places[repeated] = word
-                numbers[repeated] = word_numbers[word]
-                repeated += 1
+        repeated = _repeated_places(size, word_numbers, counts, places, numbers)
         for n in range(2, 11):
             if size < n:
                 break
             repeated, best, place = _next_level(
-                n, word_numbers, keys, slots, places, numbers, repeated, counts, firsts
+                n, word_numbers, keys, slots, met, places, numbers, repeated, counts, firsts
             )
             if n <= 4:
                 length = n - 1
@@ -268,78 +265,135 @@ def _number_words(data, starts, ends, keys, slots, numbers, counts, firsts):
     slots[: mask + 1] = -1
     distinct = 0
     for word in range(starts.size):
-        start, size = np.int64(starts[word]), np.int64(ends[word]) - starts[word]
-        key = hash_word(data, start, size)
-        slot = np.int64(key & np.uint64(mask))
+        start = np.int64(item(starts, word))
+        size = np.int64(item(ends, word)) - start
+        key = _word_key(data, start, size)
+        slot = _slot(key, mask)
         while True:
-            number = slots[slot]
+            number = np.int64(item(slots, slot))
             if number < 0:
-                keys[slot] = key
-                slots[slot] = distinct
-                firsts[distinct] = word
-                counts[distinct] = 1
-                numbers[word] = distinct
+                put(keys, slot, key)
+                put(slots, slot, distinct)
+                put(firsts, distinct, word)
+                put(counts, distinct, 1)
+                put(numbers, word, distinct)
                 distinct += 1
                 break
-            if keys[slot] == key:
-                other = np.int64(starts[firsts[number]])
-                if np.int64(ends[firsts[number]]) - other == size and same_bytes(data, other, start, size):
-                    counts[number] += 1
-                    numbers[word] = number
+            if item(keys, slot) == key:
+                other = np.int64(item(firsts, number))
+                # A key of seven bytes or less is the word itself.
+                if size < 8 or (
+                    np.int64(item(ends, other)) - item(starts, other) == size
+                    and same_bytes(data, np.int64(item(starts, other)), start, size)
+                ):
+                    put(counts, number, item(counts, number) + 1)
+                    put(numbers, word, number)
                     break
             slot = (slot + 1) & mask
     return distinct
 
 
 @kernel
-def _next_level(n, word_numbers, keys, slots, places, numbers, repeated, counts, firsts):
+def _word_key(data, start, size):
+    """A word's bytes and their number if they are seven or less, else a hash with 255 in place of the number."""
+    if size < 8:
+        return up_to_8_bytes(data, start, size) | (np.uint64(size) << np.uint64(56))
+    return hash_word(data, start, size) | (np.uint64(255) << np.uint64(56))
+
+
+@kernel
+def _repeated_places(size, word_numbers, counts, places, numbers):
+    """Places and numbers of the words that occur more than once; returns how many there are."""
+    repeated = np.int64(0)
+    for word in range(size):
+        number = np.int64(item(word_numbers, word))
+        put(places, repeated, word)
+        put(numbers, repeated, number)
+        repeated += item(counts, number) > 1
+    return repeated
+
+
+@kernel
+def _next_level(n, word_numbers, keys, slots, met, places, numbers, repeated, counts, firsts):
     """From the places where (n - 1)-grams repeat to those where n-grams do; arrays are overwritten.
 
     Returns the number of such places, the occurrences of the most frequent n-gram, and where it first occurs.
     """
-    candidates = 0
+    candidates = np.int64(0)
     for entry in range(repeated - 1):
         # The next place must begin a repeated (n - 1)-gram too; so the n-gram ends within the text.
-        if places[entry + 1] == places[entry] + 1:
-            places[candidates] = places[entry]
-            numbers[candidates] = numbers[entry]
-            candidates += 1
+        place = np.int64(item(places, entry))
+        following = item(places, entry + 1) == place + 1
+        put(places, candidates, place)
+        put(numbers, candidates, item(numbers, entry))
+        candidates += following
+    candidates = _met_twice(n, word_numbers, met, places, numbers, candidates)
     mask = _slots_for(candidates) - 1
     slots[: mask + 1] = -1
     distinct = 0
-    best = 1
-    best_place = 0
+    best = np.int64(1)
+    best_place = np.int64(0)
     for entry in range(candidates):
-        place = np.int64(places[entry])
-        key = (np.uint64(numbers[entry]) << np.uint64(32)) | np.uint64(word_numbers[place + n - 1])
+        place = np.int64(item(places, entry))
+        key = _pair(numbers, entry, word_numbers, place + n - 1)
         slot = _slot(key, mask)
-        while slots[slot] >= 0 and keys[slot] != key:
+        while item(slots, slot) >= 0 and item(keys, slot) != key:
             slot = (slot + 1) & mask
-        number = slots[slot]
+        number = np.int64(item(slots, slot))
         if number < 0:
             number = distinct
-            keys[slot] = key
-            slots[slot] = number
-            counts[number] = 0
-            firsts[number] = place
+            put(keys, slot, key)
+            put(slots, slot, number)
+            put(counts, number, 0)
+            put(firsts, number, place)
             distinct += 1
-        counts[number] += 1
-        numbers[entry] = number
-        if counts[number] > best or (counts[number] == best > 1 and firsts[number] < best_place):
-            best = counts[number]
-            best_place = np.int64(firsts[number])
-    remaining = 0
+        put(counts, number, item(counts, number) + 1)
+        put(numbers, entry, number)
+    for number in range(distinct):
+        # They are in the order of their first places: of equally frequent ones the first counts.
+        if item(counts, number) > best:
+            best = np.int64(item(counts, number))
+            best_place = np.int64(item(firsts, number))
+    remaining = np.int64(0)
     for entry in range(candidates):
-        if counts[numbers[entry]] > 1:
-            places[remaining] = places[entry]
-            numbers[remaining] = numbers[entry]
-            remaining += 1
+        number = np.int64(item(numbers, entry))
+        put(places, remaining, item(places, entry))
+        put(numbers, remaining, number)
+        remaining += item(counts, number) > 1
     return remaining, best, best_place
 
 
 @kernel
+def _met_twice(n, word_numbers, met, places, numbers, candidates):
+    """Leave out n-grams whose slot is met once only: they do not repeat. Some that do not repeat stay.
+
+    No branch here depends on the text, so this is much cheaper than the table that counts what is left.
+    """
+    mask = 2 * _slots_for(candidates) - 1
+    met[: mask + 1] = 0
+    for entry in range(candidates):
+        place = np.int64(item(places, entry))
+        slot = _slot(_pair(numbers, entry, word_numbers, place + n - 1), mask)
+        put(met, slot, (item(met, slot) << 1) | 1)
+    remaining = np.int64(0)
+    for entry in range(candidates):
+        place = np.int64(item(places, entry))
+        slot = _slot(_pair(numbers, entry, word_numbers, place + n - 1), mask)
+        put(places, remaining, place)
+        put(numbers, remaining, item(numbers, entry))
+        remaining += item(met, slot) > 1
+    return remaining
+
+
+@kernel
+def _pair(numbers, entry, word_numbers, last):
+    """An n-gram's key: the number of its first words and the number of its last word."""
+    return (np.uint64(item(numbers, entry)) << np.uint64(32)) | np.uint64(item(word_numbers, last))
+
+
+@kernel
 def _slot(key, mask):
-    """A slot for a pair of numbers: multiplication by 2**64 / golden ratio, upper bits folded down."""
+    """A slot for a key: multiplication by 2**64 / golden ratio, upper bits folded down."""
     mixed = (key ^ (key >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(mask))
 

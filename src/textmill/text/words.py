@@ -31,6 +31,7 @@ from textmill.text.classes import (
 )
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
+from textmill.text.wide import item, letters_from
 
 SYMBOL, NUMBER, LETTER = 0, 1, 2
 
@@ -149,14 +150,14 @@ def _segment_document(data, begin, end, index, blocks, byte_roles, starts, ends,
     """
     at = begin
     while at < end:
-        role = byte_roles[data[at]]
+        role = item(byte_roles, item(data, at))
         after = NOTHING
         length = 0
         if role & WORD_CHARACTER:
-            stop = at + 1
+            stop = at + max(1, letters_from(data, at, end))
             next_role = END_OF_TEXT
             while stop < end:
-                next_role = byte_roles[data[stop]]
+                next_role = item(byte_roles, item(data, stop))
                 if next_role & WORD_CHARACTER == 0:
                     break
                 role |= next_role
@@ -164,17 +165,27 @@ def _segment_document(data, begin, end, index, blocks, byte_roles, starts, ends,
                 next_role = END_OF_TEXT
             if next_role == MIDDLE and stop + 1 < end:
                 # WB6, WB11: an apostrophe, a stop or a comma may join what stands on its two sides.
-                next_role = byte_roles[data[stop + 1]] & (WORD_CHARACTER | BEYOND_ASCII)
+                next_role = item(byte_roles, item(data, stop + 1)) & (WORD_CHARACTER | BEYOND_ASCII)
             if next_role & (WORD_CHARACTER | BEYOND_ASCII) == 0:
                 after = stop
                 length = stop - at
+                starts[count] = at
+                ends[count] = stop
+                kinds[count] = LETTER if role & LETTER else role & NUMBER
+                characters[count] = length
+                count += 1
+                # One space behind a word is no token, unless more spaces or something beyond ASCII join it.
+                at = stop
+                if next_role == SPACE and stop + 1 < end and 32 != item(data, stop + 1) < 128:
+                    at = stop + 1
+                continue
         elif role == SPACE:
             after = at + 1
-            while after < end and data[after] == 32:
+            while after < end and item(data, after) == 32:
                 after += 1
-            if after < end and data[after] >= 128 and _belongs_to_space(data, after, end, index, blocks):
+            if after < end and item(data, after) >= 128 and _belongs_to_space(data, after, end, index, blocks):
                 after = NOTHING
-        elif role != BEYOND_ASCII and (at + 1 >= end or data[at + 1] < 128):
+        elif role != BEYOND_ASCII and (at + 1 >= end or item(data, at + 1) < 128):
             # No rule joins ASCII punctuation to an ASCII character that follows; CR LF is joined, but no token.
             after = at + 1
             length = 0 if role == CONTROL_SPACE else 1
