@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from textmill.curate.earlier_runs import EarlierRun, earlier_rows
 from textmill.steps.context import StepContext
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ _ROWS = 65_536
 
 @contextmanager
 def sorted_rows(
-    fingerprints: pa.RecordBatchReader, context: StepContext, columns: str, order: str
+    fingerprints: pa.RecordBatchReader,
+    context: StepContext,
+    columns: str,
+    order: str,
+    earlier: Sequence[EarlierRun] = (),
 ) -> Iterator[pa.RecordBatchReader]:
     """The fingerprints in a total order; DuckDB sorts them, on disk where they do not fit.
 
@@ -29,6 +34,7 @@ def sorted_rows(
         context: how much memory, and where to spill.
         columns: SQL list of columns.
         order: SQL list of columns to sort by; must leave no two rows equal.
+        earlier: runs whose fingerprints come in too, with ``shard`` -1 and priorities below 0.
     """
     import duckdb
 
@@ -43,5 +49,10 @@ def sorted_rows(
         }
         with duckdb.connect(config=settings) as connection:
             connection.register("fingerprints", fingerprints)
-            query = f"SELECT {columns} FROM fingerprints ORDER BY {order}"
+            query = f"SELECT {columns} FROM fingerprints"
+            if earlier:
+                own = [name for name in fingerprints.schema.names if name not in ("shard", "priority")]
+                rows = earlier_rows(connection, earlier, context, ", ".join(own))
+                query = f"SELECT {columns} FROM (FROM fingerprints UNION ALL BY NAME {rows})"
+            query = f"{query} ORDER BY {order}"
             yield connection.sql(query).to_arrow_reader(_ROWS)

@@ -14,8 +14,11 @@ class StepContext:
         seed: the recipe's seed.
         scratch: local folder for temporary files, private to the worker.
         memory_bytes: memory that the step should stay under.
+        partition: which partition of how many a global step resolves: those rows whose key's first two bytes,
+            a big-endian number k, give partition[0] = k * partition[1] // 65536.
     """
 
     seed: int = 0
     scratch: Path = field(default_factory=Path)
     memory_bytes: int = 2 * 2**30
+    partition: tuple[int, int] = (0, 1)

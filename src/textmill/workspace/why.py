@@ -45,7 +45,7 @@ def why(workspace: Workspace, query: str, most: int = MOST_ANSWERS) -> list[dict
             expected="an id (32 hexadecimal digits), a URL, a locator, or words that stand in a text",
             where=workspace.url,
         )
-    return [_story(connection, identifier, found_by) for identifier in ids]
+    return [_story(workspace, connection, identifier, found_by) for identifier in ids]
 
 
 def _find(connection: duckdb.DuckDBPyConnection, query: str, most: int) -> tuple[list[bytes], str]:
@@ -84,7 +84,9 @@ def _find(connection: duckdb.DuckDBPyConnection, query: str, most: int) -> tuple
     return [], ""
 
 
-def _story(connection: duckdb.DuckDBPyConnection, identifier: bytes, found_by: str) -> dict[str, Any]:
+def _story(
+    workspace: Workspace, connection: duckdb.DuckDBPyConnection, identifier: bytes, found_by: str
+) -> dict[str, Any]:
     story: dict[str, Any] = {
         "id": format_id(identifier),
         "found_by": found_by,
@@ -126,7 +128,7 @@ def _story(connection: duckdb.DuckDBPyConnection, identifier: bytes, found_by: s
                 story[name] = event[name]
             if event["matched_id"]:
                 story["outcome"] = "duplicate"
-                story["matched"] = _matched(connection, event)
+                story["matched"] = _matched(workspace, connection, event)
     story["excerpt"] = _excerpt(connection, identifier)
     return story
 
@@ -143,12 +145,12 @@ def _events(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> list[di
     return events
 
 
-def _matched(connection: duckdb.DuckDBPyConnection, event: dict[str, Any]) -> dict[str, Any]:
+def _matched(
+    workspace: Workspace, connection: duckdb.DuckDBPyConnection, event: dict[str, Any]
+) -> dict[str, Any]:
     identifier = bytes.fromhex(event["matched_id"])
-    rows = connection.execute(
-        "SELECT source, locator, url FROM scores_0 WHERE id = ?::BLOB", [identifier]
-    ).fetchall()
-    source, locator, url = rows[0] if rows else (None, None, None)
+    place = _place(connection, identifier) or _place_in_earlier_run(workspace, event, identifier)
+    source, locator, url = place or (None, None, None)
     return {
         "id": event["matched_id"],
         "source": source,
@@ -156,6 +158,31 @@ def _matched(connection: duckdb.DuckDBPyConnection, event: dict[str, Any]) -> di
         "url": url,
         "similarity": event["similarity"],
     }
+
+
+def _place(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> tuple[Any, ...] | None:
+    rows = connection.execute(
+        "SELECT source, locator, url FROM scores_0 WHERE id = ?::BLOB", [identifier]
+    ).fetchall()
+    return rows[0] if rows else None
+
+
+def _place_in_earlier_run(
+    workspace: Workspace, event: dict[str, Any], identifier: bytes
+) -> tuple[Any, ...] | None:
+    """Source, locator and URL in the earlier runs that a step was told of, as long as they are still there."""
+    for record in workspace.manifest.passes:
+        earlier = record.description.get("earlier", {})
+        if earlier.get("step") != event["step"]:
+            continue
+        for folder in earlier["runs"]:
+            try:
+                found = _place(connect(Workspace.open(folder)), identifier)
+            except (UserError, OSError):
+                continue
+            if found is not None:
+                return found
+    return None
 
 
 def _excerpt(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> str | None:
