@@ -87,8 +87,10 @@ def shingles(text: str, words: int = 5) -> list[int]:
 
 def compare(texts: list[str], words: int = 5) -> None:
     found = shingle_hashes(*oracle.buffer(texts), words=words)
-    assert found.hashes.dtype == np.uint64 and found.offsets.dtype == np.int64
-    assert found.offsets[0] == 0 and found.offsets[-1] == found.hashes.size
+    assert found.hashes.dtype == np.uint64
+    assert found.offsets.dtype == np.int64
+    assert found.offsets[0] == 0
+    assert found.offsets[-1] == found.hashes.size
     for text, first, last in zip(texts, found.offsets[:-1], found.offsets[1:], strict=True):
         assert found.hashes[first:last].tolist() == sorted(set(shingles(text, words)))
 
@@ -116,7 +118,9 @@ def test_long_documents_pass_through_the_buffer_in_pieces(parts: list[str], time
     compare(["".join(parts) + numbered, numbered + "".join(parts), numbered])
 
 
-@pytest.mark.parametrize("count", [2047, 2048, 2049, 2052, 2053, 4096, 4100, 9000])
+@pytest.mark.parametrize(
+    "count", [2047, 2048, 2049, 2051, 2052, 2053, 2054, 4095, 4096, 4099, 4100, 4101, 9000]
+)
 def test_sizes_around_the_buffer(count: int) -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     names = ["".join(pair) for pair in itertools.product(letters, letters, letters)]
@@ -209,7 +213,9 @@ def test_folding_is_that_of_unicode() -> None:
         else:
             full_only += 1
     assert full_only == 104  # status F of CaseFolding.txt
-    assert FOLDING["\u1e9e"] == "ß" and FOLDING["ᾈ"] == "ᾀ" and "İ" not in FOLDING
+    assert FOLDING["\u1e9e"] == "ß"
+    assert FOLDING["ᾈ"] == "ᾀ"
+    assert "İ" not in FOLDING
 
 
 def test_refuses() -> None:

@@ -30,6 +30,14 @@ from textmill.text.fineweb import line_statistics
 from textmill.text.hashing import hash_bytes, hash_spans
 from textmill.text.keywords import build_automaton, count_keywords
 from textmill.text.lines import Lines, split_lines, split_paragraphs
+from textmill.text.minhash import (
+    band_keys,
+    choose_bands,
+    estimated_similarity,
+    match_probability,
+    signatures,
+    text_signatures,
+)
 from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
 from textmill.text.sentences import count_sentences
 from textmill.text.shingles import Shingles, shingle_hashes
@@ -41,23 +49,29 @@ __all__ = [
     "Lines",
     "Shingles",
     "Words",
+    "band_keys",
     "build_automaton",
     "c4_statistics",
+    "choose_bands",
     "class_of",
     "class_table",
     "count_keywords",
     "count_sentences",
     "cut_lines",
     "distinct_words_ratio",
+    "estimated_similarity",
     "hash_bytes",
     "hash_spans",
     "line_statistics",
+    "match_probability",
     "quality_statistics",
     "repetition_statistics",
     "segment_words",
     "shingle_hashes",
+    "signatures",
     "split_lines",
     "split_paragraphs",
+    "text_signatures",
     "unicode_version",
     "warm_up",
 ]
@@ -80,4 +94,6 @@ def warm_up() -> None:
     cut_lines(data, lines, LineRules())
     count_keywords(data, offsets[:-1], offsets[1:], build_automaton(("one",)))
     hash_bytes(text)
-    shingle_hashes(data, offsets)
+    shingles = shingle_hashes(data, offsets)
+    band_keys(signatures(shingles.hashes, shingles.offsets), 16, 8)
+    text_signatures(data, offsets)

@@ -150,7 +150,7 @@ def _between(category: npt.NDArray[np.uint16], limits: tuple[int, int]) -> npt.N
 def _shingle_sets(data, offsets, words, index, blocks):
     """Sorted unique hashes of all documents, and their borders; the array grows as it fills."""
     data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
-    tokens = np.empty(BUFFERED + words, np.uint64)
+    tokens = np.empty(BUFFERED + words - 1, np.uint64)
     hashes = np.empty((offsets[-1] - offsets[0]) // 5 + 2 * BUFFERED, np.uint64)
     scratch = np.empty(BUFFERED, np.uint64)
     borders = np.zeros(offsets.size, np.int64)
@@ -186,8 +186,9 @@ def _grown(array, used, capacity):
 def next_shingles(data, at, end, words, index, blocks, tokens, held, is_first, shingles):
     """Up to BUFFERED more shingles of the document data[at:end], in the order of the text.
 
-    `tokens` (uint64[BUFFERED + words]) carries `held` words from call to call; begin with 0. Returns the
-    position to go on from, the words held, and the number of shingles written: 0 when there are no more.
+    `tokens` (uint64[BUFFERED + words - 1]) carries `held` words from call to call; begin with 0. Returns the
+    position to go on from, the words held, and the number of shingles written into `shingles` (uint64, room for
+    BUFFERED): 0 when there are no more.
     """
     at, held = _next_words(data, at, end, index, blocks, tokens, held)
     if held < words:
