@@ -17,7 +17,11 @@ same articles:
    as in a chi-squared test. A word that correlates by more than 0.74 with a content word of English is left out.
 4. Of what remains, the 16 most frequent words are stop words, if they make 0.4 % of the text or more.
 
-Word lengths: the mean length of words in code points, and its ratio to that of English.
+Word lengths: the mean length of words in code points, and its ratio to that of English. Text lengths: code points
+of the 30 parts, white space made single, in relation to English: how much room the same matter takes.
+
+Words of Chinese, Japanese, Thai, Lao, Khmer and Burmese are those of ICU's dictionaries (the extra `cjk`), as the
+filters find them with `dictionary: true`; headings are short by characters there, and their numbers may be Chinese.
 """
 
 from __future__ import annotations
@@ -33,8 +37,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.curate.language_codes import language_code
+from textmill.curate.tokens import dictionary_words_of, tokens_of
 from textmill.documents import Batch
-from textmill.text import quality_statistics
 from textmill.text.words import LETTER
 
 TARGET = Path(__file__).parent.parent / "src/textmill/curate/data/languages.tsv"
@@ -46,6 +50,8 @@ STOP_WORDS = 16
 LEAST_FREQUENCY = 0.004
 LEAST_STOP_WORDS = 6
 LONGEST_HEADING = 4
+LONGEST_UNSPACED_HEADING = 12  # characters
+CHINESE_DIGITS = {digit: value for value, digit in enumerate("一二三四五六七八九", 1)}
 # ISO 639-3 and fastText's lid.176 mean different languages by als; the declaration's file is in Albanian.
 RENAMED = {"als": "sq"}
 
@@ -71,11 +77,13 @@ def main() -> None:
     content = content_words(english, {word for word, _ in ordinary.most_common(ORDINARY_WORDS)})
     profiles = [profile(english.words[word], english.sizes) for word in content]
     found: dict[str, list[str]] = defaultdict(list)
-    lengths: dict[str, list[float]] = defaultdict(list)
+    lengths: dict[str, list[int]] = defaultdict(list)
+    sizes: dict[str, list[int]] = defaultdict(list)
+    unspaced = set()
     for path in sorted(options.udhr.glob("*.txt")):
         name = path.stem.partition("_")[0]
         pieces = parts(path)
-        if name.isdigit() or len(pieces) != PARTS or is_unspaced(pieces):
+        if name.isdigit() or len(pieces) != PARTS:
             continue
         listed = stop_words(counts(pieces), profiles)
         if len(listed) < LEAST_STOP_WORDS:
@@ -83,42 +91,61 @@ def main() -> None:
         code = RENAMED.get(name) or language_code(name)
         found[code] += [word for word in listed if word not in found[code]]
         lengths[code] += [len(word) for piece in words(pieces) for word in piece]
-    base = sum(lengths["en"]) / len(lengths["en"])
+        sizes[code].append(len(" ".join(" ".join(pieces).split())))
+        if is_unspaced(pieces):
+            unspaced.add(code)
+    base, size = mean(lengths["en"]), mean(sizes["en"])
     lines = [
         "# Written by scripts/make_stop_words.py from the Universal Declaration of Human Rights; do not edit.",
-        "# language, mean word length in relation to English, stop words by frequency",
+        "# language, mean word length and length of the text in relation to English, whether words stand between",
+        "# spaces or in a dictionary, stop words by frequency",
     ]
     for code in sorted(found):
-        mean = sum(lengths[code]) / len(lengths[code])
-        lines.append(f"{code}\t{mean / base:.2f}\t{' '.join(found[code])}")
+        ratios = f"{mean(lengths[code]) / base:.2f}\t{mean(sizes[code]) / size:.2f}"
+        kind = "dictionary" if code in unspaced else "spaces"
+        lines.append(f"{code}\t{ratios}\t{kind}\t{' '.join(found[code])}")
     TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{TARGET}: {len(found)} languages; content words: {', '.join(content)}")
 
 
+def mean(numbers: Sequence[int]) -> float:
+    """The mean of whole numbers, of which there is one at least."""
+    return sum(numbers) / len(numbers)
+
+
 def parts(path: Path) -> list[str]:
     """The declaration cut at its headings, headings and titles left out."""
     pieces: list[list[str]] = [[]]
-    for line in map(str.strip, path.read_text("utf-8").split("\n")):
-        short = len(line.split()) <= LONGEST_HEADING
-        if short and len(pieces) < PARTS and len(pieces) + 1 in map(int, re.findall(r"\d+", line)):
+    text = path.read_text("utf-8")
+    unspaced = is_unspaced([text])
+    for line in map(str.strip, text.split("\n")):
+        short = len(line) <= LONGEST_UNSPACED_HEADING if unspaced else len(line.split()) <= LONGEST_HEADING
+        if short and len(pieces) < PARTS and len(pieces) + 1 in numbers(line):
             pieces.append([])
         elif not short:
             pieces[-1].append(line)
     return ["\n".join(piece) for piece in pieces]
 
 
+def numbers(line: str) -> set[int]:
+    """The numbers of a heading, in digits of any script or in Chinese characters up to 99."""
+    found = set(map(int, re.findall(r"\d+", line)))
+    for tens, ten, units in re.findall(r"([一二三四五六七八九]?)(十?)([一二三四五六七八九]?)", line):
+        value = (CHINESE_DIGITS.get(tens, 1) * 10 if ten else 0) + CHINESE_DIGITS.get(units, 0)
+        found.add(value if ten else CHINESE_DIGITS.get(tens, 0))
+    return found
+
+
 def is_unspaced(texts: Sequence[str]) -> bool:
     """Whether most letters are of a script without spaces between words."""
-    batch = Batch.from_texts([" ".join(texts)])
-    numbers = quality_statistics(batch.data, batch.offsets, batch.words, batch.lines, ())
-    return bool(numbers["unspaced"][0] * 2 > numbers["letters"][0])
+    return bool(dictionary_words_of(Batch.from_texts([" ".join(texts)])).unspaced[0])
 
 
 def words(texts: Sequence[str]) -> list[list[str]]:
     """The words with a letter of each text, in small letters."""
     batch = Batch.from_texts([text.lower() for text in texts])
-    data, found = bytes(batch.data), batch.words
+    data, found = bytes(batch.data), tokens_of(batch, "unicode", dictionary=True)
     spans = list(zip(found.starts.tolist(), found.ends.tolist(), found.kinds.tolist(), strict=True))
     return [
         [

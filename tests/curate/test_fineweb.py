@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 from tests.curate.verdicts import first_failures
 
 from textmill.curate import FineWeb
+from textmill.curate.language_profiles import SOURCE, language_profiles
+from textmill.documents import Batch
+from textmill.steps import StepContext
 
 PROSE = "It rained all day, and so we stayed at home.\nNobody came, which was just as well for us."
 
@@ -39,3 +44,37 @@ def test_what_it_finds(text: str, rule: str | None) -> None:
 
 def test_what_a_short_line_is() -> None:
     assert first_failures(FineWeb(short_line=9), ["It rained.\nWe stayed.\nAll of us."]) == [None]
+
+
+CHINESE = (
+    "他在城里住了很多年,对那里的街道都很熟悉。\n天黑以后,灯光照在水面上。\n\n老人坐在门前说着过去的事情。"
+)
+
+
+def test_a_line_is_short_in_relation_to_its_language() -> None:
+    assert first_failures(FineWeb(), [CHINESE]) == ["short_lines"]
+    assert first_failures(FineWeb(language="en"), [CHINESE]) == ["short_lines"]
+    for language in ("zh", "zho_Hans", "auto"):
+        assert first_failures(FineWeb(language=language), [CHINESE, PROSE])[0] is None
+    scores = FineWeb(language="auto").open(StepContext()).scores(Batch.from_texts([CHINESE, PROSE, ""]))
+    assert scores["language"] == ["zh", "en", "unknown"]
+    assert round(30 * language_profiles()["zh"].text_length) == 8
+    assert FineWeb(language="auto").rules() == FineWeb().rules()
+
+
+def test_english_is_the_measure() -> None:
+    batch = Batch.from_texts(
+        [PROSE, CHINESE, "", "\n\n", "a\n" * 3 + PROSE, "\r\n \n" + "x" * 30 + "\n" + "x" * 31]
+    )
+    plain = FineWeb().open(StepContext()).scores(batch)
+    for settings in (FineWeb(language="en"), FineWeb(language="eng_Latn")):
+        for name, values in settings.open(StepContext()).scores(batch).items():
+            assert np.array_equal(values, plain[name])
+
+
+def test_languages_are_checked() -> None:
+    with pytest.raises(ValidationError, match="nothing is known about the language 'xx'"):
+        FineWeb(language="xx")
+    assert FineWeb().files() == []
+    assert FineWeb(language="zh").files() == [str(SOURCE)]
+    assert len(FineWeb(language="auto").files()) == 2

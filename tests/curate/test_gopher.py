@@ -12,8 +12,13 @@ from textmill.curate import FineWeb, GopherQuality, GopherRepetition
 from textmill.curate.language_profiles import SOURCE, language_profiles
 from textmill.curate.tokens import tokens_of
 from textmill.documents import Batch
+from textmill.errors import UserError
 from textmill.steps import Filter, StepContext
+from textmill.text import dictionary
 
+needs_dictionaries = pytest.mark.skipif(
+    not dictionary.has_dictionaries(), reason="the extra cjk is not installed"
+)
 PROSE = (
     "The clocks of the town have struck, and that is the sign to be waited for. People come with lamps of "
     "all kinds to the square, sit down in rows, and talk about what they have seen on the way. "
@@ -117,6 +122,100 @@ def test_scripts_without_spaces_are_not_judged_by_their_words() -> None:
     assert first_failure(GopherQuality(), chinese) is None
 
 
+UNSPACED = {
+    "zh": "人人有权享有生命、自由和人身安全。任何人不得使为奴隶或奴役;一切形式的奴隶制度和奴隶买卖,均应予以禁止。"
+    "他在城里住了很多年,对那里的街道和人都很熟悉,有时候也会在河边走一走,看看来往的船只。"
+    "天黑以后,灯光照在水面上,孩子们还在院子里玩,老人坐在门前说着过去的事情。",
+    "ja": "すべての人は、生命、自由及び身体の安全に対する権利を有する。町の時計が鳴ると、人々は灯を持って広場に集まり、"
+    "列になって座り、道で見たことについて話す。急いでいる人はいない。最初の船が潮と共に来るまで、することは何もないのである。",
+    "th": "ทุกคนมีสิทธิในการดำรงชีวิต ในเสรีธรรม และในความปลอดภัยแห่งร่างกาย เมื่อนาฬิกาของเมืองดังขึ้น ผู้คนจะถือโคมไฟมาที่ลานกว้าง "
+    "นั่งเรียงกันเป็นแถว และเล่าเรื่องที่ได้เห็นระหว่างทาง ไม่มีใครรีบร้อน เพราะไม่มีอะไรต้องทำก่อนที่เรือลำแรกจะมาถึง",
+}
+
+
+@needs_dictionaries
+@pytest.mark.parametrize("language", UNSPACED)
+def test_dictionaries_find_the_words_of_scripts_without_spaces(language: str) -> None:
+    text = UNSPACED[language]
+    for settings in (
+        GopherQuality(dictionary=True),
+        GopherQuality(dictionary=True, language=language),
+        GopherQuality(dictionary=True, language="auto"),
+        GopherRepetition(dictionary=True),
+        GopherRepetition(dictionary=True, tokens="english"),
+    ):
+        assert first_failure(settings, text) is None, settings
+    scores = (
+        GopherQuality(dictionary=True, language="auto")
+        .open(StepContext())
+        .scores(Batch.from_texts([text, PROSE]))
+    )
+    assert scores["language"] == [language, "en"]
+    for name in ("words", "mean_word_length", "stop_words"):
+        assert np.isfinite(scores[name]).all()  # type: ignore[arg-type]
+    assert 4 < scores["mean_word_length"][0] < 6  # type: ignore[operator]
+    assert first_failure(GopherQuality(dictionary=True), text[:30]) == "words"
+
+
+@needs_dictionaries
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        ("点击这里购买便宜的商品。" * 40, "stop_words"),
+        ("".join(chr(0x4E00 + 7919 * i % 20000) for i in range(500)), "mean_word_length"),
+        (
+            "首页 新闻 体育 财经 娱乐 科技 汽车 房产 教育 健康 旅游 游戏 登录 注册 帮助 搜索 " * 5,
+            "stop_words",
+        ),
+    ],
+)
+def test_dictionaries_find_what_is_no_prose(text: str, rule: str) -> None:
+    assert first_failure(GopherQuality(dictionary=True, language="zh"), text) == rule
+    repeated = GopherRepetition(dictionary=True)
+    assert (first_failure(repeated, text) is None) == (rule == "mean_word_length")
+
+
+@needs_dictionaries
+def test_words_are_looked_up_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    find = dictionary.dictionary_words
+    monkeypatch.setattr(dictionary, "dictionary_words", lambda *given: asked.append(1) or find(*given))
+    batch = Batch.from_texts([*UNSPACED.values(), PROSE])
+    for settings in (
+        GopherQuality(dictionary=True),
+        GopherQuality(dictionary=True, language="auto", tokens="english"),
+        GopherRepetition(dictionary=True),
+        FineWeb(dictionary=True),
+    ):
+        settings.open(StepContext()).scores(batch)
+    assert len(asked) == 1
+
+
+def test_a_language_in_another_script_is_not_judged_by_its_words() -> None:
+    """A label may be wrong, or a page of a Chinese site be mostly in English."""
+    if not dictionary.has_dictionaries():
+        pytest.skip("the extra cjk is not installed")
+    scores = (
+        GopherQuality(dictionary=True, language="zh").open(StepContext()).scores(Batch.from_texts([PROSE]))
+    )
+    assert scores["words"][0] > 50  # type: ignore[operator]
+    assert np.isnan(scores["mean_word_length"]).all()  # type: ignore[arg-type]
+    assert np.isnan(scores["stop_words"]).all()  # type: ignore[arg-type]
+
+
+def test_dictionaries_that_are_missing_or_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError, match="write dictionary: true beside language"):
+        GopherQuality(language="ja")
+    monkeypatch.setattr(dictionary, "find_spec", lambda name: None)
+    for settings in (
+        GopherQuality(dictionary=True),
+        GopherRepetition(dictionary=True),
+        FineWeb(dictionary=True),
+    ):
+        with pytest.raises(UserError, match=r"textmill\[cjk\]"):
+            settings.open(StepContext())
+
+
 def test_stop_words_can_be_others() -> None:
     french = (
         "Les gens de la ville sont venus avec des lampes et ils parlent de tout ce qui est dans la rue. " * 3
@@ -160,9 +259,10 @@ def test_each_document_by_its_own_language() -> None:
 
 def test_what_is_known_of_languages() -> None:
     profiles = language_profiles()
-    assert len(profiles) == 275
+    assert len(profiles) == 281
     for profile in profiles.values():
-        assert 0.4 < profile.word_length < 3.1
+        assert 0.3 < profile.word_length < 3.1
+        assert 0.2 < profile.text_length < 3
         assert 6 <= len(profile.stop_words) == len(set(profile.stop_words))
     assert {"the", "of", "and", "to"} <= set(profiles["en"].stop_words)
     assert {"de", "la", "et", "les"} <= set(profiles["fr"].stop_words)

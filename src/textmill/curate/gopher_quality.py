@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from textmill.curate.language import Language
 from textmill.curate.language_codes import language_code
-from textmill.curate.language_profiles import SOURCE, language_profiles
-from textmill.curate.tokens import TOKENS_DESCRIPTION, Tokens, tokens_of
+from textmill.curate.language_profiles import SOURCE, LanguageProfile, language_profiles
+from textmill.curate.tokens import (
+    DICTIONARY_DESCRIPTION,
+    TOKENS_DESCRIPTION,
+    Tokens,
+    dictionary_words_of,
+    require_dictionaries,
+    tokens_of,
+)
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
@@ -36,12 +44,14 @@ class GopherQuality(Filter):
     Tokens are words by UAX #29 and punctuation marks; *words* are the tokens that hold a letter or a number.
     ``tokens: english`` gives the verdicts of the reference implementation (datatrove), see docs/parity.md.
     A bound set to null is no rule. Words and stop words say nothing (NaN) about a text that is mostly in a
-    script written without spaces.
+    script written without spaces, unless ``dictionary: true`` finds its words; its stop words and word lengths
+    are judged with ``language`` only.
 
     The paper's numbers are for English. With ``language``, stop words are those of that language, and word
     lengths are measured in relation to its own: the score is divided by the language's mean word length over
-    that of English, so that 3 and 10 mean the same everywhere. Both are known of 275 languages, from the
-    Universal Declaration of Human Rights. ``auto`` finds out the language of every document as the step
+    that of English, so that 3 and 10 mean the same everywhere. Both are known of 281 languages, from the
+    Universal Declaration of Human Rights (of ``zh``, ``ja``, ``th``, ``lo``, ``km``, ``my`` with
+    ``dictionary: true``). ``auto`` finds out the language of every document as the step
     ``language`` does; about documents in a language that is not known the stop words say nothing (NaN).
     """
 
@@ -71,6 +81,7 @@ class GopherQuality(Filter):
     )
 
     tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+    dictionary: bool = Field(default=False, description=DICTIONARY_DESCRIPTION)
     language: str | None = Field(
         default=None, description="Language whose stop words and word lengths count (``fr``), or ``auto``."
     )
@@ -92,6 +103,11 @@ class GopherQuality(Filter):
     def _one_list_of_stop_words(self) -> GopherQuality:
         if self.language is not None and "stop_words" in self.model_fields_set:
             raise ValueError("write language or stop_words: a language brings its own stop words")
+        known = language_profiles().get(self.language or "")
+        if known is not None and known.unspaced and not self.dictionary:
+            raise ValueError(
+                f"the words of {self.language!r} are found in a dictionary: write dictionary: true beside language"
+            )
         return self
 
     def files(self) -> list[str]:
@@ -115,56 +131,84 @@ class GopherQuality(Filter):
         return [rule for rule in rules if rule.minimum is not None or rule.maximum is not None]
 
     def open(self, context: StepContext) -> FilterRunner:
-        """Return the runner; loads the language model if the language is ``auto``."""
+        """Return the runner; loads the language model if the language is ``auto``.
+
+        Raises:
+            UserError: dictionaries are asked for and not installed; the language model is missing.
+        """
+        if self.dictionary:
+            require_dictionaries(self.step_id)
         if self.language == "auto":
-            return _OfEveryLanguage(Language().open(context), self.tokens)
+            return _OfEveryLanguage(Language().open(context), self)
         if self.language is not None:
-            profile = language_profiles()[self.language]
-            return _Quality(self.tokens, profile.stop_words, profile.word_length)
-        return _Quality(self.tokens, tuple(dict.fromkeys(self.stop_words)))
+            return _Quality(self, language_profiles()[self.language])
+        return _Quality(self, None)
 
 
 class _Quality:
-    def __init__(self, tokens: Tokens, stop_words: tuple[str, ...], word_length: float = 1) -> None:
-        self._tokens = tokens
-        self._stop_words = stop_words
-        self._word_length = word_length
+    """All documents by the same numbers."""
+
+    def __init__(self, settings: GopherQuality, profile: LanguageProfile | None) -> None:
+        self._settings = settings
+        self._profile = profile
+        self._stop_words = profile.stop_words if profile else tuple(dict.fromkeys(settings.stop_words))
 
     def scores(self, batch: Batch) -> Scores:
         """The eight numbers of the paper."""
-        from textmill.text import quality_statistics
-
-        words = tokens_of(batch, self._tokens)
-        numbers = quality_statistics(batch.data, batch.offsets, words, batch.lines, self._stop_words)
-        blind = numbers["unspaced"] * 2 > numbers["letters"]
-        scores = {name: numbers[name] for name in _SCORES}
-        scores["mean_word_length"] = scores["mean_word_length"] / self._word_length
-        for name in ("words", "mean_word_length", "stop_words"):
-            scores[name] = np.where(blind, np.nan, scores[name])
-        return scores
+        count = len(batch)
+        return _scores(batch, self._settings, [self._profile] * count, self._stop_words)
 
 
 class _OfEveryLanguage:
     """Each document by the numbers of its own language."""
 
-    def __init__(self, identifier: FilterRunner, tokens: Tokens) -> None:
+    def __init__(self, identifier: FilterRunner, settings: GopherQuality) -> None:
+        from textmill.text.stop_words import stop_word_table
+
         self._identifier = identifier
-        self._tokens = tokens
+        self._settings = settings
+        self._profiles = language_profiles()
+        self._numbers = {language: number for number, language in enumerate(self._profiles)}
+        self._table = stop_word_table([profile.stop_words for profile in self._profiles.values()])
 
     def scores(self, batch: Batch) -> Scores:
         """The eight numbers of the paper, and the label ``language``."""
+        from textmill.text.stop_words import NO_LIST, count_stop_words
+
         languages = [str(language) for language in self._identifier.scores(batch)["language"]]
-        table = {name: np.full(len(batch), np.nan) for name in _SCORES}
-        for language in sorted(set(languages)):
-            here = np.array([other == language for other in languages], np.bool_)
-            profile = language_profiles().get(language)
-            runner = (
-                _Quality(self._tokens, profile.stop_words, profile.word_length)
-                if profile
-                else _Quality(self._tokens, ())
-            )
-            for name, values in runner.scores(batch.select(here)).items():
-                table[name][here] = values
-            if profile is None:
-                table["stop_words"][here] = np.nan
-        return {**table, "language": languages}
+        profiles = [self._profiles.get(language) for language in languages]
+        table = _scores(batch, self._settings, profiles, ())
+        which = np.array([self._numbers.get(language, NO_LIST) for language in languages], np.int64)
+        words = tokens_of(batch, self._settings.tokens, self._settings.dictionary)
+        found = count_stop_words(batch.data, words, self._table, which)
+        unknown = np.isnan(table["stop_words"]) | (which == NO_LIST)
+        return {**table, "stop_words": np.where(unknown, np.nan, found), "language": languages}
+
+
+def _scores(
+    batch: Batch,
+    settings: GopherQuality,
+    profiles: Sequence[LanguageProfile | None],
+    stop_words: tuple[str, ...],
+) -> dict[str, Any]:
+    """The eight numbers; NaN where they say nothing about a script without spaces."""
+    from textmill.text import quality_statistics
+
+    words = tokens_of(batch, settings.tokens, settings.dictionary)
+    numbers = quality_statistics(batch.data, batch.offsets, words, batch.lines, stop_words)
+    scores = {name: numbers[name] for name in _SCORES}
+    lengths = np.array([profile.word_length if profile else 1 for profile in profiles], np.float64)
+    scores["mean_word_length"] = scores["mean_word_length"] / lengths
+    blind = numbers["unspaced"] * 2 > numbers["letters"]
+    foreign = blind
+    if settings.dictionary:
+        # A word is looked up by the script of the text, and judged by its language: both must agree.
+        looked_up = dictionary_words_of(batch).unspaced
+        foreign = looked_up != np.array(
+            [profile is not None and profile.unspaced for profile in profiles], bool
+        )
+        blind = blind & ~looked_up
+    scores["words"] = np.where(blind, np.nan, scores["words"])
+    for name in ("mean_word_length", "stop_words"):
+        scores[name] = np.where(blind | foreign, np.nan, scores[name])
+    return scores

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from textmill.curate.tokens import TOKENS_DESCRIPTION, Tokens, tokens_of
+from textmill.curate.tokens import (
+    DICTIONARY_DESCRIPTION,
+    TOKENS_DESCRIPTION,
+    Tokens,
+    require_dictionaries,
+    tokens_of,
+)
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
@@ -51,6 +57,7 @@ class GopherRepetition(Filter):
     max_duplicate_10grams: float | None = Field(default=0.10, ge=0, description="The same for ten words.")
 
     tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+    dictionary: bool = Field(default=False, description=DICTIONARY_DESCRIPTION)
 
     def rules(self) -> list[Rule]:
         """In the order of the reference implementation (datatrove), whose verdict is the first that fails."""
@@ -72,19 +79,26 @@ class GopherRepetition(Filter):
         return [Rule(score, maximum=bound) for score, bound in bounds.items() if bound is not None]
 
     def open(self, context: StepContext) -> FilterRunner:
-        """Return the runner."""
-        return _Repetition(self.tokens)
+        """Return the runner.
+
+        Raises:
+            UserError: dictionaries are asked for and not installed.
+        """
+        if self.dictionary:
+            require_dictionaries(self.step_id)
+        return _Repetition(self.tokens, self.dictionary)
 
 
 class _Repetition:
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, dictionary: bool) -> None:
         self._tokens = tokens
+        self._dictionary = dictionary
 
     def scores(self, batch: Batch) -> Scores:
         """The thirteen shares of the paper."""
         from textmill.text import repetition_statistics
 
-        words = tokens_of(batch, self._tokens)
+        words = tokens_of(batch, self._tokens, self._dictionary)
         numbers = repetition_statistics(batch.data, batch.offsets, words, batch.lines, batch.paragraphs)
         return {name: numbers[name] for name in _SCORES}
 

@@ -1,4 +1,4 @@
-"""What Gopher's rules need to know of a language: its stop words, and how long its words are.
+"""What the quality rules need to know of a language: its stop words, how long its words and its texts are.
 
 Derived from one text in all languages, the Universal Declaration of Human Rights, by
 ``scripts/make_stop_words.py``, whose docstring says how.
@@ -19,10 +19,14 @@ class LanguageProfile:
 
     Attributes:
         word_length: mean length of its words in relation to that of English words.
+        text_length: characters that it takes to say what English says in one.
+        unspaced: it is written without spaces, and its words are found in a dictionary.
         stop_words: frequent words that any ordinary text holds, the most frequent first.
     """
 
     word_length: float
+    text_length: float
+    unspaced: bool
     stop_words: tuple[str, ...]
 
 
@@ -32,6 +36,8 @@ def language_profiles() -> dict[str, LanguageProfile]:
     profiles = {}
     for line in SOURCE.read_text("utf-8").splitlines():
         if not line.startswith("#"):
-            code, length, words = line.split("\t")
-            profiles[code] = LanguageProfile(float(length), tuple(words.split()))
+            code, length, size, kind, words = line.split("\t")
+            profiles[code] = LanguageProfile(
+                float(length), float(size), kind == "dictionary", tuple(words.split())
+            )
     return profiles

@@ -1,31 +1,62 @@
-"""Which tokens a filter counts: those of Unicode's rules, or those of English tokenizers."""
+"""Which tokens a filter counts: those of Unicode's rules, of English tokenizers, of dictionaries."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
-from weakref import WeakKeyDictionary
+
+from textmill.errors import UserError
 
 if TYPE_CHECKING:
     from textmill.documents import Batch
     from textmill.text import Words
+    from textmill.text.dictionary import DictionaryWords
 
 Tokens = Literal["unicode", "english"]
 TOKENS_DESCRIPTION = (
     "What is counted: words by Unicode's rules, for every language, or ``english`` tokens as the reference "
     "implementation cuts them (``don't`` is two, ``24/7`` and ``a.m.`` are one)."
 )
+DICTIONARY_DESCRIPTION = (
+    "Find the words of texts that are mostly Chinese, Japanese, Thai, Lao, Khmer or Burmese by ICU's dictionaries "
+    "(the extra ``cjk``); without, every character of these is a token."
+)
 
-# Found once per batch, like the batch's own words, and forgotten with it.
-_ENGLISH: WeakKeyDictionary[Batch, Words] = WeakKeyDictionary()
+
+def require_dictionaries(step: str) -> None:
+    """Make sure that words can be looked up.
+
+    Raises:
+        UserError: the library is not installed.
+    """
+    from textmill.text.dictionary import has_dictionaries
+
+    if not has_dictionaries():
+        raise UserError(
+            "the words of Chinese, Japanese, Thai, Lao, Khmer and Burmese need a library that is not installed",
+            expected="icu4py, the extra cjk of textmill",
+            where=f"{step}.dictionary",
+            hint="pip install 'textmill[cjk]', or leave out dictionary",
+        )
 
 
-def tokens_of(batch: Batch, tokens: Tokens) -> Words:
-    """The tokens of a batch, shared by all filters that count the same ones."""
-    if tokens == "unicode":
-        return batch.words
-    found = _ENGLISH.get(batch)
-    if found is None:
-        from textmill.text.english import english_tokens
+def tokens_of(batch: Batch, tokens: Tokens, dictionary: bool = False) -> Words:
+    """The tokens of a batch, found once for all filters that count the same ones."""
+    if dictionary:
+        return batch.shared(
+            ("tokens", tokens, "dictionary"),
+            lambda batch: dictionary_words_of(batch).instead_of(tokens_of(batch, tokens)),
+        )
+    return batch.words if tokens == "unicode" else batch.shared("english tokens", _english_tokens)
 
-        found = _ENGLISH[batch] = english_tokens(batch.data, batch.offsets)
-    return found
+
+def dictionary_words_of(batch: Batch) -> DictionaryWords:
+    """Which documents of a batch have no spaces, and their words: looked up once."""
+    from textmill.text.dictionary import dictionary_words
+
+    return batch.shared("dictionary words", lambda batch: dictionary_words(batch.data, batch.offsets))
+
+
+def _english_tokens(batch: Batch) -> Words:
+    from textmill.text.english import english_tokens
+
+    return english_tokens(batch.data, batch.offsets)

@@ -1,14 +1,14 @@
 """A batch of documents with the analysis that its rules share.
 
-Words, lines and paragraphs are found once per text, on first use, and handed to every rule; a transform makes
-a new batch and with it a new analysis.
+Words, lines and paragraphs are found once per text, on first use, and handed to every rule; so is whatever rules
+of one family agree on (:meth:`Batch.shared`). A transform makes a new batch and with it a new analysis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from textmill.documents.schema import DOCUMENT_SCHEMA, Document
 if TYPE_CHECKING:
     from textmill.text import Lines, Words
 
+Analysis = TypeVar("Analysis")
+
 
 class Batch:
     """Some documents of one shard, in order, as a RecordBatch of :data:`DOCUMENT_SCHEMA`.
@@ -31,6 +33,7 @@ class Batch:
 
     def __init__(self, records: pa.RecordBatch) -> None:
         self.records = records
+        self._shared: dict[Hashable, Any] = {}
 
     @classmethod
     def from_documents(cls, source: str, documents: Sequence[Document]) -> Batch:
@@ -120,6 +123,18 @@ class Batch:
         from textmill.text import split_paragraphs
 
         return split_paragraphs(self.data, self.offsets)
+
+    def shared(self, name: Hashable, find: Callable[[Batch], Analysis]) -> Analysis:
+        """What ``find`` says of this batch: asked once, and remembered under ``name`` for all rules.
+
+        >>> batch = Batch.from_texts(["One two.", "Three."])
+        >>> batch.shared("capitals", lambda batch: [text[0] for text in batch.texts])
+        ['O', 'T']
+        """
+        if name not in self._shared:
+            self._shared[name] = find(self)
+        found: Analysis = self._shared[name]
+        return found
 
     def with_texts(self, texts: pa.Array, metadata: pa.Array | None = None) -> Batch:
         """The same documents with other texts (and metadata); nothing of the old analysis is kept."""
