@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pyarrow as pa
 from textmill.documents import Batch, Document, Failure
 from textmill.errors import UserError
 from textmill.steps import (
+    CuttingStep,
     Edit,
     Filter,
     GlobalStep,
@@ -22,6 +24,7 @@ from textmill.steps import (
     SourceSettings,
     Split,
     Transform,
+    cut_schema,
 )
 
 
@@ -157,3 +160,54 @@ class SameRunner:
                 "similarity": pa.array([1.0] * len(gone), pa.float32()),
             }
         )
+
+
+class CutWord(CuttingStep):
+    """Cuts ``word`` wherever it stands; ``streamed`` answers with a reader."""
+
+    name: ClassVar[str] = "cut_word"
+    word: str = "word0"
+    streamed: bool = False
+    shift: int = 0
+
+    def open(self, context: Any) -> Any:
+        return _WordCutter(self)
+
+
+class _WordCutter:
+    def __init__(self, settings: CutWord) -> None:
+        self.settings = settings
+
+    def fingerprint(self, batch: Batch) -> pa.RecordBatch:
+        rows = [
+            (
+                blake2b(text.encode(), digest_size=16).digest(),
+                identifier,
+                len(text[: found.start()].encode()),
+                len(text[: found.end()].encode()),
+            )
+            for identifier, text in zip(batch.ids, batch.texts, strict=True)
+            for found in re.finditer(rf"\b{self.settings.word}\b", text)
+        ]
+        kinds = {"key": pa.binary(16), "id": pa.binary(16), "start": pa.int64(), "end": pa.int64()}
+        columns = {
+            name: pa.array([row[place] for row in rows], kind)
+            for place, (name, kind) in enumerate(kinds.items())
+        }
+        return pa.record_batch(columns)
+
+    def resolve(self, fingerprints: pa.RecordBatchReader, context: Any) -> Any:
+        rows = sorted(
+            fingerprints.read_all().to_pylist(), key=lambda row: (row["shard"], row["id"], row["start"])
+        )
+        schema = cut_schema()
+        cuts = pa.Table.from_pylist(
+            [
+                {**row, "end": row["end"] + self.settings.shift, "rule": "word", "count": len(rows)}
+                for row in rows
+            ],
+            schema,
+        )
+        if self.settings.streamed:
+            return pa.RecordBatchReader.from_batches(schema, cuts.to_batches(max_chunksize=3))
+        return cuts

@@ -136,6 +136,11 @@ def _print_story(story: dict[str, Any]) -> None:
         print("\nwhat happened to it")
         for event in events[:8]:
             print(screen.fit(f"  {_event(event)}", 11))
+            if event.get("action") == "edited" and event.get("detail"):
+                told = wrap(screen.one_line(str(event["detail"]), 700), 76, break_on_hyphens=False)
+                print("\n".join(f"    {line}" for line in told))
+            if event.get("action") == "edited" and event.get("matched_id"):
+                print(f"    the text stands in {event['matched_id']}")
         if len(events) > 8:
             print(f"  ... and {len(events) - 8} more (--json shows all)")
     scores = story.get("scores") or {}

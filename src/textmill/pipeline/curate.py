@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from textmill.documents import Batch, ShardWriter, read_batches
 from textmill.errors import UserError
+from textmill.pipeline.cutting import ShardCuts, apply_cuts
 from textmill.pipeline.faults import (
     Asker,
     OpenedStep,
@@ -33,7 +34,7 @@ from textmill.pipeline.faults import (
 from textmill.pipeline.rejected import RejectedSample
 from textmill.pipeline.settings_codec import decode
 from textmill.pipeline.standing import Mask, Standing
-from textmill.steps import GlobalStep, Rule, StepContext, Transform
+from textmill.steps import CuttingStep, GlobalStep, Rule, StepContext, Transform
 from textmill.steps.settings import StepSettings
 from textmill.steps.stage import Report
 from textmill.workspace.commits import Commit, FileRecord, StepCount, check_chain
@@ -49,8 +50,8 @@ def curate_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
     Args:
         item: run (URL), scratch, pass, item, shard (ordinal), fingerprint, inputs, documents (path), removals
-            (paths), applies/prepares (encoded global step or None), steps (encoded), sources (names in recipe
-            order), score, rejected_per_rule, seed, quarantine (id to step), isolate.
+            (paths; of cuts if the step cuts), applies/prepares (encoded global step or None), steps (encoded),
+            sources (names in recipe order), score, rejected_per_rule, seed, quarantine (id to step), isolate.
         report: called with documents and bytes per batch; when ``isolate`` is set, with document and step
             before each single document, so that a crash can be laid at its door.
     """
@@ -93,7 +94,9 @@ class _ShardPass:
 
     def take(self, batch: Batch) -> None:
         standing = Standing.of(batch)
-        if self.applies:
+        if self.applies and isinstance(self.applies.step, CuttingStep):
+            apply_cuts(standing, self.applies, self.events, self.rejected)
+        elif self.applies:
             self._apply_removals(standing)
         for kind, members in self.groups:
             if kind == "transform":
@@ -218,6 +221,9 @@ class _ShardPass:
         if not self.item["applies"]:
             return None
         step = decode(self.item["applies"], GlobalStep)
+        if isinstance(step, CuttingStep):
+            cuts = ShardCuts.load(self.storage, self.item["removals"], self.item["shard"])
+            return OpenedStep(step, cuts, count=StepCount(step.step_id))
         removals = {}
         for path in self.item["removals"]:
             with self.storage.open(path) as stream:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textmill.pipeline.plan import PassPlan
-from textmill.pipeline.resolve import partitions
+from textmill.pipeline.resolve import answer_kind, partitions
 from textmill.pipeline.settings_codec import encode
 from textmill.steps.stage import Report
 from textmill.workspace.commits import FileRecord
@@ -63,7 +63,7 @@ def later_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list[Item
     if plan.applies:
         resolved = manifest.find(_resolve_name(plan))
         assert resolved is not None
-        removals = resolved.files("removals")
+        removals = resolved.files(answer_kind(plan.applies))
     sources = [source.source_name for source in recipe.sources]
     items = []
     for shard, documents in enumerate(before.files("documents")):

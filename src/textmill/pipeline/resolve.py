@@ -7,14 +7,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from textmill.documents.shards import open_parquet_writer
 from textmill.pipeline.settings_codec import decode
-from textmill.steps import GlobalStep, StepContext
+from textmill.steps import CuttingStep, GlobalStep, StepContext, cut_schema
 from textmill.steps.global_step import removal_schema
 from textmill.steps.stage import Report
 from textmill.workspace.commits import Commit, FileRecord
@@ -24,6 +25,8 @@ from textmill.workspace.storage import Storage
 # Rows of one partition: small enough for a worker's memory whatever the step joins them with.
 PARTITION_ROWS = 2_000_000
 MOST_PARTITIONS = 4096
+# Rows of a row group of a streamed answer.
+_ANSWER_ROWS = 65_536
 
 
 def partitions(rows: int) -> int:
@@ -47,24 +50,23 @@ def resolve_partition(item: Mapping[str, Any], report: Report) -> dict[str, Any]
     try:
         storage = Storage(item["run"])
         step = decode(item["step"], GlobalStep)
-        context = StepContext(item["seed"], scratch, item["memory_bytes"])
+        part = (item["partition"], item["partitions"])
+        context = StepContext(item["seed"], scratch, item["memory_bytes"], part)
         runner = step.open(context)
         outputs: dict[str, list[FileRecord]] = {}
-        numbers = {"fingerprints": 0, "removals": 0}
+        numbers = {"fingerprints": 0, answer_kind(step): 0}
         if item["fingerprints"]:
             with storage.open(item["fingerprints"][0]) as stream:
                 schema = pq.read_schema(stream)
             rows = _read_partition(storage, item["fingerprints"], item["partition"], item["partitions"])
             counted = _counting(rows, numbers, report)
             reader = pa.RecordBatchReader.from_batches(schema, counted)
-            schema = removal_schema()
-            removals = runner.resolve(reader, context).select(schema.names).cast(schema)
-            numbers["removals"] = removals.num_rows
-            if removals.num_rows:
-                path = scratch / "removals.parquet"
-                write_sorted(removals, path, by=("shard", "id"))
-                name = f"passes/{item['pass']}/removals/{item['item']}-{{sha}}.parquet"
-                outputs["removals"] = [storage.publish(path, name, removals.num_rows)]
+            kind = answer_kind(step)
+            path = scratch / f"{kind}.parquet"
+            numbers[kind] = _write_answer(runner.resolve(reader, context), kind, path)
+            if numbers[kind]:
+                name = f"passes/{item['pass']}/{kind}/{item['item']}-{{sha}}.parquet"
+                outputs[kind] = [storage.publish(path, name, numbers[kind])]
         return Commit(
             item=item["item"],
             fingerprint=item["fingerprint"],
@@ -75,6 +77,44 @@ def resolve_partition(item: Mapping[str, Any], report: Report) -> dict[str, Any]
         ).to_json()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def answer_kind(step: GlobalStep) -> Literal["removals", "cuts"]:
+    """What a step answers with, and the folder of the pass that holds it."""
+    return "cuts" if isinstance(step, CuttingStep) else "removals"
+
+
+def _write_answer(answer: pa.Table | pa.RecordBatchReader, kind: str, path: Path) -> int:
+    """Write an answer sorted; returns its rows. A reader is sorted by contract and never held as a whole."""
+    if kind == "removals":
+        removals = answer.select(removal_schema().names).cast(removal_schema())
+        return write_sorted(removals, path, by=("shard", "id")) if removals.num_rows else 0
+    schema = cut_schema()
+    if isinstance(answer, pa.Table):
+        cuts = answer.select(schema.names).cast(schema)
+        return write_sorted(cuts, path, by=("shard", "id", "start", "end")) if cuts.num_rows else 0
+    rows = 0
+    with open_parquet_writer(path, schema) as writer:
+        for table in _even(answer):
+            writer.write_table(table.select(schema.names).cast(schema), row_group_size=_ANSWER_ROWS)
+            rows += table.num_rows
+    return rows
+
+
+def _even(answer: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Tables of the same number of rows, however the reader cuts: so that the same answer is the same bytes."""
+    held: list[pa.Table] = []
+    rows = 0
+    for records in answer:
+        held.append(pa.Table.from_batches([records]))
+        rows += records.num_rows
+        while rows >= _ANSWER_ROWS:
+            table = pa.concat_tables(held)
+            yield table.slice(0, _ANSWER_ROWS)
+            held = [table.slice(_ANSWER_ROWS)]
+            rows -= _ANSWER_ROWS
+    if rows:
+        yield pa.concat_tables(held)
 
 
 def _read_partition(

@@ -287,8 +287,13 @@ def _function(plan: PassPlan) -> str:
 
 def _summary(record: PassRecord) -> str:
     if record.kind == "resolve":
-        removals = sum(commit.numbers.get("removals", 0) for commit in record.commits)
-        return f"{removals:,} documents to remove"
+        found = {
+            kind: sum(commit.numbers.get(kind, 0) for commit in record.commits)
+            for kind in ("removals", "cuts")
+        }
+        if found["cuts"]:
+            return f"{found['cuts']:,} spans to cut"
+        return f"{found['removals']:,} documents to remove"
     steps = record.steps()
     if not steps:
         return "nothing to do"

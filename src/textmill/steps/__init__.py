@@ -5,7 +5,7 @@
     Settings ─┬─ SourceSettings ─► plan() splits ─► read(split) documents
               ├─ Filter         ─► scores(batch)            rules() decide, never the filter
               ├─ Transform      ─► transform(batch)         new texts, and how much changed
-              ├─ GlobalStep     ─► fingerprint(batch) ─► resolve(partition) ─► removals
+              ├─ GlobalStep     ─► fingerprint(batch) ─► resolve(partition) ─► removals (CuttingStep: cuts)
               └─ Stage          ─► run(context)             a section: tokenizer, tokens, train, evaluate
 
 Settings are small frozen objects; importing them imports nothing heavy. ``open(context)`` may.
@@ -16,6 +16,7 @@ Settings are small frozen objects; importing them imports nothing heavy. ``open(
 """
 
 from textmill.steps.context import StepContext
+from textmill.steps.cutting import CuttingStep, cut_schema
 from textmill.steps.filter import Filter, FilterRunner
 from textmill.steps.global_step import GlobalRunner, GlobalStep
 from textmill.steps.rules import Rule
@@ -27,6 +28,7 @@ from textmill.steps.transform import Edit, Transform, TransformRunner
 __all__ = [
     "ByteSize",
     "Count",
+    "CuttingStep",
     "Edit",
     "Filter",
     "FilterRunner",
@@ -43,4 +45,5 @@ __all__ = [
     "StepContext",
     "Transform",
     "TransformRunner",
+    "cut_schema",
 ]

@@ -96,7 +96,7 @@ class Commit:
         item: name of the item within its pass: ``00003``.
         fingerprint: of the pass that made it; another fingerprint means the record is out of date.
         inputs: what it was made of: SHA-256 of files, versions of splits.
-        outputs: files by kind: documents, scores, events, rejected, fingerprints, removals, stage.
+        outputs: files by kind: documents, scores, events, rejected, fingerprints, removals, cuts, stage.
         steps: documents per step, in order.
         numbers: further measurements, plain JSON values.
         seconds: how long the task took.
