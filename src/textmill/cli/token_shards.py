@@ -288,6 +288,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         findings = verify_tokens(
             run / "tokens",
             documents=documents,
+            events=_events(run) if documents else [],
             encoder=load_encoder(tokenizer) if documents and tokenizer.is_dir() else None,
         )
     for finding in findings:
@@ -368,3 +369,11 @@ def _documents(run: Path) -> list[Path]:
     workspace = Workspace.open(str(run))
     final = workspace.final_documents()
     return [workspace.local(file.path) for file in final.files("documents")] if final else []
+
+
+def _events(run: Path) -> list[Path]:
+    """The tables of the ledger's events of a run on this machine."""
+    from textmill.workspace import Workspace
+
+    workspace = Workspace.open(str(run))
+    return [workspace.local(file.path) for one in workspace.manifest.passes for file in one.files("events")]

@@ -23,6 +23,7 @@ from textmill.documents.shards import open_parquet_writer
 from textmill.errors import UserError
 from textmill.tokenizer.encode import Encoder, EncodingError
 from textmill.tokenizer.load import load_encoder
+from textmill.tokens.assignment import read_assignment
 from textmill.tokens.shard_writer import TokenShardWriter, sha256_of
 from textmill.tokens.split import SplitRule
 
@@ -63,7 +64,8 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Args:
         item: ``documents`` (path of the shard), ``tokenizer`` (path of its folder), ``tokenizer_sha256``,
             ``scratch`` (folder for the files), ``compiled`` (whether to use the project's own kernels; changes
-            no id), ``seed``, ``validation``, ``test``, ``vocab_size``, ``eos_id``.
+            no id), ``seed``, ``validation``, ``test``, ``vocab_size``, ``eos_id``, ``assignment`` (None, or
+            path of a table and ordinal of this shard in it: see :mod:`textmill.tokens.assignment`).
         report: called with documents and bytes done.
 
     Returns:
@@ -84,6 +86,9 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
             hint="run the tokenizer section again",
         )
     rule = SplitRule(item["seed"], item["validation"], item["test"])
+    assigned = (
+        read_assignment(Path(item["assignment"][0]), item["assignment"][1]) if item["assignment"] else {}
+    )
     dtype = token_dtype(encoder.vocab_size)
     folder = Path(tempfile.mkdtemp(dir=item["scratch"], prefix="shard-"))
     writers: dict[str, TokenShardWriter] = {}
@@ -98,7 +103,9 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
             for position, reason in failed:
                 failures.write(ids[position], reason)
             roots = batch.records.column("root").to_pylist()
-            splits = np.array([rule.of(roots[position]) for position in encoded], object)
+            splits = np.array(
+                [assigned.get(roots[position]) or rule.of(roots[position]) for position in encoded], object
+            )
             for name in sorted(set(splits)):
                 if name not in writers:
                     (folder / name).mkdir()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
-from textmill.steps.settings import Count, Settings
+from textmill.errors import UserError
+from textmill.steps.settings import Count, InputPath, Settings
 from textmill.steps.stage import Stage
 
 if TYPE_CHECKING:
@@ -21,6 +23,18 @@ class SplitFractions(Settings):
     )
     test: float = Field(
         default=0.0, ge=0.0, le=0.5, description="Fraction of document families held out for a final test."
+    )
+
+    field: str | None = Field(
+        default=None,
+        description="Metadata field that names a document's split: train, validation (or val, valid, dev) or "
+        "test. Documents without it follow the fractions.",
+    )
+    validation_ids: InputPath | None = Field(
+        default=None, description="File of document ids, one per line, whose families go to validation."
+    )
+    test_ids: InputPath | None = Field(
+        default=None, description="File of document ids, one per line, whose families go to test."
     )
 
     @model_validator(mode="after")
@@ -41,8 +55,21 @@ class TokensSection(Stage):
     )
     split: SplitFractions = Field(
         default=SplitFractions(),
-        description="Held-out parts, by hash of the family and the seed: a document never changes sides.",
+        description="Held-out parts, by hash of the family and the seed: a document never changes sides, "
+        "unless a verified near-duplicate with a smaller id comes to stand beside it.",
     )
+
+    def files(self) -> list[str]:
+        """The files of ids decide results.
+
+        Raises:
+            UserError: one does not exist.
+        """
+        named = {"validation_ids": self.split.validation_ids, "test_ids": self.split.test_ids}
+        for name, path in named.items():
+            if path is not None and not Path(path).is_file():
+                raise UserError("The file of ids does not exist.", found=path, where=f"tokens.split.{name}")
+        return [path for path in named.values() if path is not None]
 
     def run(self, context: StageContext) -> StageResult:
         """Write ``tokens/`` of the run folder.

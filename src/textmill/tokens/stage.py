@@ -17,10 +17,11 @@ from textmill.errors import ConservationError, UserError
 from textmill.steps.stage import StageResult
 from textmill.tokenizer.folder import TOKENIZER
 from textmill.tokenizer.load import load_encoder
+from textmill.tokens.assignment import Assignment, Given, assign_splits
 from textmill.tokens.build import token_dtype
 from textmill.tokens.index import INDEX, TokenFile, TokenIndex
 from textmill.tokens.shard_writer import sha256_of
-from textmill.tokens.split import SplitRule
+from textmill.tokens.split import SPLITS, SplitRule
 
 if TYPE_CHECKING:
     from textmill.steps.stage import StageContext
@@ -50,11 +51,16 @@ def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
         "validation": settings.split.validation,
         "test": settings.split.test,
     }
-    keys = [_key(ordinal, _content_of(path, context), task) for ordinal, path in enumerate(shards)]
-    records = _finished(context, keys)
     compiled = context.upstream("documents").numbers.get("text_bytes", 0) >= COMPILED_FROM_BYTES
-    missing = [ordinal for ordinal in range(len(shards)) if ordinal not in records]
     with tempfile.TemporaryDirectory(dir=context.scratch, prefix="tokens-") as scratch:
+        assignment = _assign(settings, context, shards, Path(scratch))
+        digests = assignment.digests if assignment else {}
+        keys = [
+            _key(ordinal, _content_of(path, context), task, digests.get(ordinal))
+            for ordinal, path in enumerate(shards)
+        ]
+        records = _finished(context, keys)
+        missing = [ordinal for ordinal in range(len(shards)) if ordinal not in records]
         items = [
             task
             | {
@@ -62,6 +68,7 @@ def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
                 "tokenizer": str(tokenizer),
                 "compiled": compiled,
                 "scratch": scratch,
+                "assignment": [str(assignment.path), ordinal] if assignment and ordinal in digests else None,
             }
             for ordinal in missing
         ]
@@ -76,7 +83,7 @@ def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
             tokens += sum(split["tokens"] for split in records[ordinal]["splits"].values())
             context.progress("encoding documents", len(records), len(shards), tokens=tokens)
         ordered = [records[ordinal] for ordinal in range(len(shards))]
-        index = _index(settings, context, encoder, task, ordered)
+        index = _index(settings, context, encoder, task, ordered, assignment)
         _check(index, context)
         file = Path(scratch) / INDEX
         index.write(file)
@@ -90,9 +97,36 @@ def run_tokens(settings: TokensSection, context: StageContext) -> StageResult:
     return StageResult(outputs, index.numbers())
 
 
-def _key(ordinal: int, content: str, task: dict[str, Any]) -> str:
+def _assign(
+    settings: TokensSection, context: StageContext, shards: list[str], scratch: Path
+) -> Assignment | None:
+    """Families that do not follow their own hash."""
+    split = settings.split
+    files = {"validation": split.validation_ids, "test": split.test_ids}
+    assignment = assign_splits(
+        [context.local(path) for path in shards],
+        [context.local(path) for path in context.published("passes") if "/events/" in path],
+        _rule(settings, context),
+        Given(split.field, {name: Path(path) for name, path in files.items() if path is not None}),
+        scratch,
+    )
+    if assignment is not None and assignment.clusters:
+        context.say(
+            f"{assignment.clusters:,} clusters of verified near-duplicates stay together in the splits"
+        )
+    if assignment is not None and assignment.unknown:
+        context.say(f"{assignment.unknown:,} ids given for a split belong to no document that is left")
+    return assignment
+
+
+def _rule(settings: TokensSection, context: StageContext) -> SplitRule:
+    return SplitRule(context.seed, settings.split.validation, settings.split.test)
+
+
+def _key(ordinal: int, content: str, task: dict[str, Any], assigned: str | None) -> str:
     """Names everything that the task's result depends on."""
     parts = {"version": ENCODING_VERSION, "ordinal": ordinal, "content": content, **task}
+    parts |= {"assigned": assigned} if assigned else {}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -155,9 +189,15 @@ def _publish(
 
 
 def _index(
-    settings: TokensSection, context: StageContext, encoder: Any, task: dict[str, Any], records: list[Any]
+    settings: TokensSection,
+    context: StageContext,
+    encoder: Any,
+    task: dict[str, Any],
+    records: list[Any],
+    assignment: Assignment | None,
 ) -> TokenIndex:
-    names = SplitRule(context.seed, settings.split.validation, settings.split.test).names
+    occurring = {*_rule(settings, context).names, *(assignment.split_names() if assignment else ())}
+    names = [name for name in SPLITS if name in occurring]
     return TokenIndex(
         seq_len=settings.seq_len,
         dtype=token_dtype(encoder.vocab_size),

@@ -51,6 +51,7 @@ def verify_tokens(
     folder: Path,
     *,
     documents: Sequence[Path] = (),
+    events: Sequence[Path] = (),
     encoder: Encoder | None = None,
     sample_documents: int = 64,
     scratch: Path | None = None,
@@ -67,6 +68,7 @@ def verify_tokens(
     Args:
         folder: the ``tokens/`` folder.
         documents: the shards of documents that the tokens were made of.
+        events: the ledger's events: with ``documents``, no verified pair of near-duplicates lies in two splits.
         encoder: the tokenizer that they were made with.
         sample_documents: how many documents to encode again.
         scratch: where DuckDB may spill; the system's temporary folder if left out.
@@ -90,7 +92,7 @@ def verify_tokens(
     if not readable:
         # What follows reads all files together; with one of them broken it would only repeat that.
         return findings
-    findings += _check_documents(folder, index, documents, scratch)
+    findings += _check_documents(folder, index, documents, events, scratch)
     if documents and encoder is not None:
         findings += _check_texts(folder, index, sample, documents, encoder)
     return findings
@@ -184,7 +186,7 @@ def _check_table(
 
 
 def _check_documents(
-    folder: Path, index: TokenIndex, shards: Sequence[Path], scratch: Path | None
+    folder: Path, index: TokenIndex, shards: Sequence[Path], events: Sequence[Path], scratch: Path | None
 ) -> Iterator[Finding]:
     numbers = index.numbers()
     encoded = sum(split["documents"] for split in numbers["splits"].values())
@@ -237,6 +239,16 @@ def _check_documents(
                 "SELECT lower(hex(root)), string_agg(DISTINCT split, ' and ' ORDER BY split) "
                 "FROM documents JOIN tokens USING (id) WHERE split <> 'failed' "
                 "GROUP BY root HAVING count(DISTINCT split) > 1",
+            )
+        if shards and events:
+            _register(connection, "events", events)
+            yield from _findings(
+                connection,
+                "splits",
+                "the near-duplicates {0} and {1} stand in {2}",
+                "SELECT lower(hex(e.id)), lower(hex(e.matched_id)), x.split || ' and ' || y.split FROM events e "
+                "JOIN tokens x ON x.id = e.id JOIN tokens y ON y.id = e.matched_id "
+                "WHERE e.action = 'matched' AND x.split <> y.split AND 'failed' NOT IN (x.split, y.split)",
             )
         connection.close()
 
