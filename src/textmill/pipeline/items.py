@@ -78,7 +78,7 @@ def later_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list[Item
             "score": recipe.run.score,
             "rejected_per_rule": recipe.run.rejected_per_rule,
         }
-        inputs = (documents.sha256, _digest(removals))
+        inputs = (documents.sha256, digest(removals))
         items.append(Item(f"{shard:05d}", inputs, work, documents.text_bytes or documents.bytes))
     return items
 
@@ -92,7 +92,7 @@ def _partition_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list
     return [
         Item(
             f"{partition:05d}",
-            (_digest(files),),
+            (digest(files),),
             {
                 "step": encode(plan.prepares),
                 "fingerprints": [record.path for record in files],
@@ -106,7 +106,7 @@ def _partition_items(plan: PassPlan, recipe: Recipe, manifest: Manifest) -> list
     ]
 
 
-def _digest(files: Sequence[FileRecord]) -> str:
+def digest(files: Sequence[FileRecord]) -> str:
     """One identity for many files: every shard depends on all removals, and naming them all would make the
     manifest grow with the square of the corpus."""
     return hashlib.sha256("".join(record.sha256 for record in files).encode()).hexdigest()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from textmill.recipe import Recipe
 
 
+_UNITS = {"partition": "by partitions", "shard": "by shards", "whole": "the whole"}
+
+
 @dataclass(frozen=True)
 class PassPlan:
     """One pass.
@@ -50,6 +53,11 @@ class PassPlan:
         if self.kind == "ingest":
             return "read " + ", ".join(source.source_name for source in self.sources)
         if self.kind == "resolve" and self.prepares:
+            phases = self.prepares.phases()
+            if phases:
+                return f"decide {self.prepares.step_id}: " + " > ".join(
+                    f"{phase.name} ({_UNITS[phase.per]})" for phase in phases
+                )
             return f"resolve {self.prepares.step_id} over partitions of fingerprints"
         if self.stage:
             return " <- ".join([self.stage.name, ", ".join(self.stage.needs)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -13,12 +13,14 @@ from typing import Any
 from textmill.errors import ConservationError, UserError
 from textmill.pipeline.engine import Crash, Engine
 from textmill.pipeline.inline import InlineEngine
-from textmill.pipeline.items import Item, later_items, split_items
+from textmill.pipeline.items import Item, split_items
 from textmill.pipeline.local import LocalEngine
+from textmill.pipeline.phases import answers_only, notes_of
 from textmill.pipeline.plan import PassPlan, plan_recipe
 from textmill.pipeline.progress import Progress, Silence
 from textmill.pipeline.quarantine import Quarantine
 from textmill.pipeline.stage_context import run_stage
+from textmill.pipeline.waves import Wave, waves
 from textmill.recipe import Recipe, dump_recipe
 from textmill.workspace import Commit, Manifest, PassRecord, Workspace
 from textmill.workspace.commits import check_chain
@@ -106,59 +108,89 @@ class _Coordinator:
         self.handed_on: int | None = None
 
     def document_pass(self, plan: PassPlan, splits: list[Item]) -> None:
-        items = splits if plan.kind == "ingest" else later_items(plan, self.recipe, self.manifest)
+        ahead = waves(plan, self.recipe, self.manifest, splits)
         finished = self.manifest.find(plan.name)
-        known = {commit.item: commit for commit in finished.commits} if finished else {}
-        known |= self.workspace.pending_commits(plan.name)
-        current: dict[str, Commit] = {}
-        for item in items:
-            commit = known.get(item.name)
-            if commit is not None and commit.matches(plan.fingerprint, item.inputs):
-                current[item.name] = commit
+        current = self._current(plan, ahead, finished)
         started = time.perf_counter()
-        if (
-            finished
-            and len(current) == len(items) == len(finished.commits)
-            and finished.fingerprint == plan.fingerprint
-        ):
+        if finished and current is None:
             self._check(plan, finished)
             return
+        current = current or {}
+        held = len(current)
         self._clear(plan, current)
-        missing = [item for item in items if item.name not in current]
-        label = f"{plan.name}: {plan.describe()}"
         self._warm_up(plan)
-        unit = "documents" if plan.kind == "resolve" else "bytes"
-        self.progress.start(label, sum(item.size for item in items), unit)
-        self.progress.advance(sum(item.size for item in items if item.name in current))
-        for item, commit in self._work(plan, missing):
-            self.check_lock()
-            _check_commit(commit, f"{plan.name}, item {item.name}")
-            self.workspace.commit(plan.name, commit)
-            current[item.name] = commit
+        commits: list[Commit] = []
+        for wave in ahead:
+            items = wave.items(commits)
+            missing = [item for item in items if item.name not in current]
+            self.progress.start(wave.label, sum(item.size for item in items), wave.counts)
+            self.progress.advance(sum(item.size for item in items if item.name in current))
+            for item, commit in self._work(plan, wave, missing):
+                self.check_lock()
+                _check_commit(commit, f"{plan.name}, item {item.name}")
+                self.workspace.commit(plan.name, commit)
+                current[item.name] = commit
+            commits += [current[item.name] for item in items]
+            if wave is not ahead[-1]:
+                self.progress.finish(wave.label, "")
         seconds = time.perf_counter() - started
+        noted = _noted(ahead, commits)
         record = PassRecord(
             plan.name,
             plan.kind,
             plan.fingerprint,
             {
                 "does": plan.describe(),
-                "resumed": len(items) - len(missing),
+                "resumed": held,
                 "worker_peak_bytes": self.engine.peak_bytes,
                 "rules": plan.rules(),
             },
-            tuple(current[item.name] for item in items),
+            tuple(commits) if len(ahead) == 1 else answers_only(commits),
             seconds,
         )
+        record.description.update(noted)
         self._check(plan, record)
         self.manifest = self.workspace.finish_pass(self.manifest, record)
-        self.progress.finish(label, _summary(record))
+        self._remove_all_but(plan, record.commits)
+        self.progress.finish(ahead[-1].label, _summary(record))
+        for warning in noted.get("warnings", []):
+            self.progress.say(f"warning: {warning}")
+
+    def _current(
+        self, plan: PassPlan, ahead: Sequence[Wave], finished: PassRecord | None
+    ) -> dict[str, Commit] | None:
+        """Commits of earlier attempts that still hold, by item; None if the whole pass is as it should be."""
+        known = {commit.item: commit for commit in finished.commits} if finished else {}
+        if finished and len(ahead) > 1:
+            # Later waves follow from the first; what they read is gone, so that it holds as a whole or not at all.
+            first = ahead[0].items(())
+            held = [known[item.name] for item in first if item.name in known]
+            same = all(one.matches(plan.fingerprint, item.inputs) for one, item in zip(held, first, strict=False))
+            if same and len(held) == len(first) and finished.fingerprint == plan.fingerprint:
+                self._remove_all_but(plan, finished.commits)
+                return None
+            known = {}
+        known |= self.workspace.pending_commits(plan.name)
+        current: dict[str, Commit] = {}
+        commits: list[Commit] = []
+        for wave in ahead:
+            items = wave.items(commits)
+            for item in items:
+                commit = known.get(item.name)
+                if commit is not None and commit.matches(plan.fingerprint, item.inputs):
+                    current[item.name] = commit
+            if any(item.name not in current for item in items):
+                return current  # later waves follow from the whole of this one
+            commits += [current[item.name] for item in items]
+        whole = finished and len(commits) == len(finished.commits) and finished.fingerprint == plan.fingerprint
+        return None if whole else current
 
     def stage(self, plan: PassPlan) -> None:
         self.manifest = run_stage(
             plan, self.recipe, self.workspace, self.manifest, self.engine, self.progress, self.check_lock
         )
 
-    def _work(self, plan: PassPlan, items: list[Item]) -> Any:
+    def _work(self, plan: PassPlan, wave: Wave, items: list[Item]) -> Any:
         """Results as they come; items whose worker died are tried again, alone and one document at a time."""
         scratch = str(self.workspace.scratch())
         common = {
@@ -183,8 +215,8 @@ class _Coordinator:
                 for item in todo
             ]
             crashed = []
-            tell = self._tell_documents if plan.kind == "resolve" else self._tell_bytes
-            for position, outcome in self.engine.map(_function(plan), work, tell):
+            tell = self._tell_documents if wave.counts == "documents" else self._tell_bytes
+            for position, outcome in self.engine.map(wave.function, work, tell):
                 if isinstance(outcome, Crash):
                     crashed.append((todo[position], outcome))
                 else:
@@ -243,12 +275,16 @@ class _Coordinator:
             for commit in keep.values():
                 self.workspace.commit(plan.name, commit)
             self.workspace.write_manifest(self.manifest)
-        wanted = {
-            file.path for commit in keep.values() for files in commit.outputs.values() for file in files
-        }
+        self._remove_all_but(plan, list(keep.values()))
+
+    def _remove_all_but(self, plan: PassPlan, commits: Sequence[Commit]) -> None:
+        """Delete the pass's files that none of ``commits`` names."""
+        wanted = {file.path for commit in commits for files in commit.outputs.values() for file in files}
+        folders = {path.rpartition("/")[0] for path in wanted}
         for path in self.workspace.storage.files(f"passes/{plan.name}"):
+            folder = path.rpartition("/")[0]
             if path not in wanted:
-                self.workspace.storage.remove(path)
+                self.workspace.storage.remove(path if folder in folders else folder)
 
 
 def _check_commit(commit: Commit, where: str) -> None:
@@ -277,12 +313,9 @@ def _planned_only(workspace: Workspace, name: str, planned: set[str]) -> Manifes
     return manifest
 
 
-def _function(plan: PassPlan) -> str:
-    return {
-        "ingest": "textmill.pipeline.ingest:ingest_split",
-        "curate": "textmill.pipeline.curate:curate_shard",
-        "resolve": "textmill.pipeline.resolve:resolve_partition",
-    }[plan.kind]
+def _noted(ahead: Sequence[Wave], commits: Sequence[Commit]) -> dict[str, Any]:
+    """What the phases of a global step measured."""
+    return notes_of(commits) if len(ahead) > 1 else {}
 
 
 def _summary(record: PassRecord) -> str:

@@ -19,6 +19,7 @@ from textmill.steps.context import StepContext
 from textmill.steps.cutting import CuttingStep, cut_schema
 from textmill.steps.filter import Filter, FilterRunner
 from textmill.steps.global_step import GlobalRunner, GlobalStep
+from textmill.steps.phases import Phase, PhaseWork
 from textmill.steps.rules import Rule
 from textmill.steps.settings import ByteSize, Count, Settings
 from textmill.steps.source import SourceReader, SourceSettings, Split
@@ -34,6 +35,8 @@ __all__ = [
     "FilterRunner",
     "GlobalRunner",
     "GlobalStep",
+    "Phase",
+    "PhaseWork",
     "Rule",
     "Settings",
     "SourceReader",

@@ -1,7 +1,8 @@
 """Global steps: decisions that need all documents, such as deduplication.
 
 ``fingerprint`` runs on every shard; the fingerprints, sorted by key, are cut into partitions by key; each
-partition is resolved by itself; the removals are applied shard by shard at the start of the next pass.
+partition is resolved by itself; the removals are applied shard by shard at the start of the next pass. A step that
+needs more than that (the documents themselves, say) decides in phases: see :mod:`textmill.steps.phases`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from textmill.steps.context import StepContext
+from textmill.steps.phases import Phase
 from textmill.steps.settings import StepSettings
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ class GlobalRunner(Protocol):
 
 class GlobalStep(StepSettings):
     """Settings of a global step."""
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases in which it decides; none for a step that needs ``resolve`` alone."""
+        return ()
 
     def open(self, context: StepContext) -> GlobalRunner:
         """Load what the step needs and return its runner."""
