@@ -190,7 +190,7 @@ def next_shingles(data, at, end, words, index, blocks, tokens, held, is_first, s
     position to go on from, the words held, and the number of shingles written into `shingles` (uint64, room for
     BUFFERED): 0 when there are no more.
     """
-    at, held = _next_words(data, at, end, index, blocks, tokens, held)
+    at, held = next_words(data, at, end, index, blocks, tokens, held, None)
     if held < words:
         if not is_first or held == 0:
             return at, 0, 0
@@ -225,38 +225,43 @@ def mix(value):
 
 
 @kernel
-def _next_words(data, at, end, index, blocks, tokens, count):
-    """Hashes of the words from `at` on, until the text ends or `tokens` is full.
+def next_words(data, at, end, index, blocks, tokens, count, places):
+    """Hashes of the words from `at` on, written from place `count`, until the text ends or `tokens` is full.
 
-    What ASCII alone decides is decided here, eight bytes at a time; a word that another character touches is
-    left to `_any_word`.
+    `places` (int64[2, tokens], or None) receives the first byte of each word and the byte after it.
+    Returns the position to go on from, and the words now in `tokens`. What ASCII alone decides is decided here,
+    eight bytes at a time; a word that another character touches is left to `_any_word`.
     """
     while at < end and count < tokens.size:
         bytes_, letters, lowered = _ascii_letters(data, at, end)
         others = ~letters & np.uint64(0x8080808080808080)
-        if others == 0:
-            after, word = _long_word(data, at, end, mix(lowered ^ GOLDEN))
-            if after < 0:
-                after, word, _ = _any_word(data, at, end, index, blocks)
-            at = after
-            tokens[count] = word
-            count += 1
-            continue
         first_other = others & (~others + np.uint64(1))
         if bytes_ & first_other:
-            at, word, is_word = _any_word(data, at, end, index, blocks)
-            if is_word:
-                tokens[count] = word
-                count += 1
+            at, word, start, stop = _any_word(data, at, end, index, blocks)
+            if start < 0:
+                continue
+        elif others == 0:
+            start = at
+            stop, word = _long_word(data, at, end, mix(lowered ^ GOLDEN))
+            at = stop
+            if stop < 0:
+                at, word, start, stop = _any_word(data, start, end, index, blocks)
         elif letters & (first_other - np.uint64(1)):
             # All bits below the first byte that is no letter: 0x80 << 8 k leaves the k bytes before it.
             kept = (first_other >> np.uint64(7)) - np.uint64(1)
-            tokens[count] = mix((lowered & kept) ^ GOLDEN)
-            count += 1
-            at += _bytes_below(first_other) + 1
+            word = mix((lowered & kept) ^ GOLDEN)
+            start = at
+            stop = at + _bytes_below(first_other)
+            at = stop + 1
         else:
             stops = letters | (bytes_ & np.uint64(0x8080808080808080))
             at += 8 if stops == 0 else _bytes_below(stops & (~stops + np.uint64(1)))
+            continue
+        tokens[count] = word
+        if places is not None:
+            places[0, count] = start
+            places[1, count] = stop
+        count += 1
     return min(at, end), count
 
 
@@ -318,26 +323,30 @@ def _long_word(data, at, end, word):
 
 @kernel
 def _any_word(data, at, end, index, blocks):
-    """The position after, and the hash of, the word that begins at `at`; False if a separator comes first."""
+    """The position to go on from, the hash of the word that begins at `at`, its first byte and the byte after.
+
+    The first byte is -1 if a separator comes first: there is no word.
+    """
+    start, stop = -1, -1
     word = np.uint64(0)
     chunk = np.uint64(0)
     filled = 0
-    started = False
     alone = False
     while at < end:
         code_point, after = decode(data, at, end)
         entry = np.int64(blocks[(np.int64(index[code_point >> 7]) << 7) | (code_point & 127)])
         kind = entry & KIND
         if kind == SEPARATOR:
-            if not started:
+            if start < 0:
                 at = after
             break
-        if kind == IGNORED or (kind == MARK and not started):
+        if kind == IGNORED or (kind == MARK and start < 0):
             at = after
             continue
-        if started and (kind == ALONE or (kind == LETTER and alone)):
+        if start >= 0 and (kind == ALONE or (kind == LETTER and alone)):
             break
-        started = True
+        if start < 0:
+            start = at
         alone = alone or kind == ALONE
         if entry & CHANGED:
             encoded, size = _utf8(entry >> FOLDED)
@@ -353,9 +362,10 @@ def _any_word(data, at, end, index, blocks):
             filled -= 8
             chunk = encoded >> np.uint64(8 * (size - filled)) if filled > 0 else np.uint64(0)
         at = after
+        stop = at
     if filled > 0:
         word = mix((word + GOLDEN) ^ chunk)
-    return at, word, started
+    return at, word, start, stop
 
 
 @kernel
