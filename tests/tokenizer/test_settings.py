@@ -32,7 +32,17 @@ def test_counts_may_be_written_short() -> None:
         ({}, "exactly one of train"),
         ({"train": {"vocab_size": 300}, "use": "x"}, "exactly one of train"),
         ({"train": {"vocab_size": 256}}, "257"),
-        ({"train": {"vocab_size": 258, "special_tokens": ["<a>", "<b>"]}}, "alone need 259"),
+        ({"train": {"vocab_size": 258, "special_tokens": ["<a>", "<b>"]}}, "alone need 261"),
+        ({"train": {"vocab_size": 258, "special_tokens": ["<|im_end|>"]}}, "alone need 259"),
+        ({"train": {"vocab_size": 260, "kind": "sentencepiece-bpe"}}, "alone need 261"),
+        (
+            {"train": {"vocab_size": 300, "kind": "sentencepiece-bpe", "pattern": "gpt2"}},
+            "pattern means nothing",
+        ),
+        ({"train": {"vocab_size": 300, "character_coverage": 0.99}}, "character_coverage means nothing"),
+        ({"train": {"vocab_size": 300, "sample": {"weights": {"fr": -1}}}}, "0 or more"),
+        ({"train": {"vocab_size": 300, "sample": {"weights": {"fr": 0}}}}, "above 0"),
+        ({"train": {"vocab_size": 300}, "pattern": "gpt2"}, "belongs to use"),
         ({"train": {"vocab_size": 300, "special_tokens": ["<a>", "<a>"]}}, "twice"),
         ({"train": {"vocab_size": 300, "special_tokens": ["<|endoftext|>"]}}, "end-of-text"),
         ({"train": {"vocab_size": 300, "special_tokens": [" "]}}, "visible"),
@@ -56,6 +66,9 @@ def test_the_fingerprint_follows_the_contents_of_a_tokenizer_in_use(tmp_path: Pa
 def test_a_missing_tokenizer_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no tokenizer to use"):
         TokenizerSection(use=str(tmp_path / "nowhere")).fingerprint()
-    (tmp_path / "tokenizer.model").write_text("")
-    with pytest.raises(UserError, match="SentencePiece"):
+    (tmp_path / "vocab.txt").write_text("")
+    with pytest.raises(UserError, match="only vocab") as caught:
         TokenizerSection(use=str(tmp_path)).files()
+    assert "AutoTokenizer" in str(caught.value)
+    with pytest.raises(UserError, match="hf://owner/name"):
+        TokenizerSection(use=str(tmp_path / "owner" / "name")).files()

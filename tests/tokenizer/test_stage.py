@@ -25,13 +25,14 @@ def test_a_trained_tokenizer_in_its_folder(tmp_path: Path) -> None:
     assert list(result.outputs) == [
         "tokenizer/special_tokens_map.json",
         "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer.tiktoken",
         "tokenizer/tokenizer_config.json",
     ]
     assert result.numbers["vocab_size"] == 800
-    assert result.numbers["eos_id"] == 799
+    assert result.numbers["eos_id"] == 797
     assert 2 < result.numbers["bytes_per_token"] < 6
     encoder = load_encoder(tmp_path / "run" / "tokenizer")
-    assert (encoder.vocab_size, encoder.eos_id, encoder.eos_token) == (800, 799, "<|endoftext|>")
+    assert (encoder.vocab_size, encoder.eos_id, encoder.eos_token) == (800, 797, "<|endoftext|>")
     assert json.dumps(result.numbers)
 
 
@@ -48,7 +49,7 @@ def test_transformers_loads_the_folder_and_agrees(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "tokenizer"
     theirs = AutoTokenizer.from_pretrained(folder)
     ours = load_encoder(folder)
-    assert (len(theirs), theirs.eos_token, theirs.eos_token_id) == (800, "<|endoftext|>", 798)
+    assert (len(theirs), theirs.eos_token, theirs.eos_token_id) == (800, "<|endoftext|>", 796)
     assert theirs.convert_tokens_to_ids("<|user|>") == 799
     assert "<|user|>" in theirs.all_special_tokens
     for text in prose()[:20] + [text for text in HOSTILE if "<|" not in text] + ["a . b , c ' s"]:
@@ -93,8 +94,8 @@ def test_a_small_text_says_why_the_vocabulary_is_smaller(tmp_path: Path) -> None
     documents = write_corpus(tmp_path / "run", ["one text", "another text"], 1)
     context = LocalStageContext(tmp_path / "run", {"documents": documents})
     result = TokenizerSection.model_validate({"train": {"vocab_size": 5000}}).run(context)
-    assert 257 <= result.numbers["vocab_size"] < 300
-    assert result.numbers["eos_id"] == result.numbers["vocab_size"] - 1
+    assert 259 <= result.numbers["vocab_size"] < 300
+    assert result.numbers["eos_id"] == result.numbers["vocab_size"] - 3
     assert any("not 5,000" in line for line in context.said)
 
 
@@ -120,7 +121,7 @@ def test_a_tokenizer_in_use_is_taken_over_byte_by_byte(tmp_path: Path) -> None:
     result, folder = take_over(tmp_path)
     assert tree_digests(folder) == tree_digests(tmp_path / "given")
     assert result.numbers["vocab_size"] == 800
-    assert len(result.outputs) == 4
+    assert len(result.outputs) == 5
 
 
 def test_a_bare_tokenizer_needs_the_end_token_named(tmp_path: Path) -> None:
@@ -155,4 +156,4 @@ def test_an_earlier_attempts_files_do_not_stay(tmp_path: Path) -> None:
     (root / "tokenizer").mkdir(parents=True)
     (root / "tokenizer" / "chat_template.jinja").write_text("old")
     run_training(root)
-    assert len(list((root / "tokenizer").iterdir())) == 3
+    assert len(list((root / "tokenizer").iterdir())) == 4

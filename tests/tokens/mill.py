@@ -24,7 +24,7 @@ def prepare(
     """Documents and a tokenizer below ``root``, as earlier stages leave them."""
     documents = write_corpus(root, texts() if corpus is None else corpus, shards, **options)
     context = LocalStageContext(root, {"documents": documents})
-    section = TokenizerSection.model_validate({"train": {"vocab_size": VOCABULARY}})
+    section = TokenizerSection.model_validate({"train": {"vocab_size": VOCABULARY, "chat_template": "none"}})
     return {"documents": documents, "tokenizer": section.run(context)}
 
 

@@ -36,8 +36,8 @@ class Encoder(Protocol):
 
     Attributes:
         vocab_size: every id is below it.
-        eos_id: id of the end-of-text token, which no text is ever encoded to.
-        eos_token: its spelling.
+        eos_id: id of the end-of-text token, which no text is ever encoded to; -1 when opened without one.
+        eos_token: its spelling; empty without one.
         lossless: whether ``decode`` gives back every text exactly.
     """
 
@@ -77,26 +77,29 @@ class HuggingFaceEncoder:
 
     Args:
         content: the text of a ``tokenizer.json``.
-        eos_token: the end-of-text token.
+        eos_token: the end-of-text token; None for encoding without one.
 
     Raises:
         ValueError: ``content`` is no tokenizer, or it does not know ``eos_token``.
     """
 
-    def __init__(self, content: str, eos_token: str) -> None:
+    def __init__(self, content: str, eos_token: str | None) -> None:
         from tokenizers import AddedToken, Tokenizer
 
         parsed = json.loads(content)
+        if not isinstance(parsed, dict) or not isinstance(parsed.get("model"), dict):
+            raise ValueError("it is JSON, but no tokenizer: it has no model")
         try:
             tokenizer = Tokenizer.from_str(content)
         except Exception as error:
             raise ValueError(f"the tokenizers library cannot read it: {error}") from error
-        eos_id = tokenizer.token_to_id(eos_token)
+        eos_id = -1 if eos_token is None else tokenizer.token_to_id(eos_token)
         if eos_id is None:
-            raise ValueError(f"the vocabulary has no token {eos_token}")
+            raise ValueError(f"the vocabulary has no token {eos_token}{_similar(parsed)}")
         # Some vocabularies list their end token without marking it as special; matching it in texts is
         # switched off for special tokens only.
-        tokenizer.add_special_tokens([AddedToken(eos_token, special=True, normalized=False)])
+        if eos_token is not None:
+            tokenizer.add_special_tokens([AddedToken(eos_token, special=True, normalized=False)])
         tokenizer.encode_special_tokens = True
         tokenizer.no_truncation()
         tokenizer.no_padding()
@@ -104,7 +107,7 @@ class HuggingFaceEncoder:
         plain_added = any(not token.special for token in added.values())
         self._tokenizer = tokenizer
         self.eos_id = int(eos_id)
-        self.eos_token = eos_token
+        self.eos_token = eos_token or ""
         self.vocab_size = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
         self.pattern = None if plain_added else pattern_of(parsed)
         decoder = parsed.get("decoder") or {}
@@ -163,6 +166,11 @@ class HuggingFaceEncoder:
         text: str = self._tokenizer.decode(plain, skip_special_tokens=False)
         return text
 
+    def pieces(self, text: str) -> list[str]:
+        """What the tokenizer cuts a text into before it looks for entries, in its own spelling."""
+        cut = self._tokenizer.pre_tokenizer
+        return [text] if cut is None else [piece for piece, _ in cut.pre_tokenize_str(text)]
+
     def _encode(self, parts: list[str]) -> list[Ids]:
         try:
             encodings = self._tokenizer.encode_batch_fast(parts, add_special_tokens=False)
@@ -174,3 +182,11 @@ class HuggingFaceEncoder:
                 raise
             raise EncodingError(f"{type(error).__name__}: {error}") from error
         return [np.array(encoding.ids, np.uint32) for encoding in encodings]
+
+
+def _similar(parsed: dict[str, Any]) -> str:
+    """The special tokens that a tokenizer does have, for a message."""
+    special = [token["content"] for token in parsed.get("added_tokens", ()) if token.get("special")]
+    if not special:
+        return ""
+    return f"; its special tokens are {', '.join(special[:8])}" + (", ..." if len(special) > 8 else "")

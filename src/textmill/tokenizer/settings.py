@@ -2,23 +2,77 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from textmill.steps.settings import ByteSize, Count, InputPath, Settings
 from textmill.steps.stage import Stage
+from textmill.tokenizer.chat import CHAT_TOKENS
 
 if TYPE_CHECKING:
     from textmill.steps.stage import StageContext, StageResult
 
 DEFAULT_EOS = "<|endoftext|>"
+SENTENCEPIECE_EOS = "</s>"
 BYTES = 256
 
 
+# SentencePiece keeps its texts in memory, two to three bytes for each of theirs.
+SENTENCEPIECE_SAMPLE_BYTES = 256 * 2**20
+
+
+class SampleBalance(Settings):
+    """Even out what a vocabulary is learned from, so that small languages get entries too.
+
+    A group of n bytes gets a share in proportion to weight x n ** exponent (Conneau et al. 2020, XLM-R).
+    """
+
+    shorthand: ClassVar[str | None] = "by"
+
+    by: Literal["language", "source"] = Field(
+        default="language",
+        description="What is evened out. A document's language is what its metadata name (language, lang), or "
+        "what fastText's lid.176 takes it for.",
+    )
+    weights: dict[str, float] = Field(
+        default={},
+        description="Factors for some groups, such as {fr: 2}; 1 for the others, 0 leaves one out.",
+    )
+    exponent: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="1 keeps the shares of the corpus, 0 makes them equal (XLM-R: 0.3).",
+    )
+    repeat: int = Field(
+        default=10, ge=1, description="How often a document of a small group is counted at most."
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_factors(cls, value: dict[str, float]) -> dict[str, float]:
+        for group, weight in value.items():
+            if not 0 <= weight < 1e6:
+                raise ValueError(
+                    f"the weight of {group} is {weight}; it must be 0 or more, and no more than 1e6"
+                )
+        if value and not any(value.values()):
+            raise ValueError("at least one weight must be above 0")
+        return value
+
+
 class TokenizerTraining(Settings):
-    """Train byte-level BPE on the run's own documents (Sennrich et al. 2016; Radford et al. 2019)."""
+    """Train a vocabulary on the run's own documents.
+
+    ``bpe`` is byte-level BPE (Sennrich et al. 2016; Radford et al. 2019), ``sentencepiece-bpe`` and
+    ``sentencepiece-unigram`` are made by SentencePiece (Kudo 2018; Kudo and Richardson 2018) with bytes for rare
+    characters, as LLaMA's vocabulary was, and give a ``tokenizer.model``.
+    """
+
+    kind: Literal["bpe", "sentencepiece-bpe", "sentencepiece-unigram"] = Field(
+        default="bpe", description="Which algorithm, and whose file."
+    )
 
     vocab_size: Count = Field(
         ge=BYTES + 1,
@@ -37,7 +91,24 @@ class TokenizerTraining(Settings):
         default=512 * 2**20,
         ge=1024,
         description="Bytes of text to train on. A larger corpus is sampled by document id; memory follows "
-        "the distinct words of the sample (about 250 bytes each).",
+        "the distinct words of the sample (about 250 bytes each). SentencePiece keeps its sample in memory; "
+        "unless this is written, it gets no more than 256 MiB.",
+    )
+    sample: SampleBalance | None = Field(
+        default=None,
+        description="Even out languages or sources: ``sample: language``, or by, weights, exponent, repeat. Left "
+        "out, every document counts alike.",
+    )
+    chat_template: Literal["chatml", "none"] = Field(
+        default="chatml",
+        description="How conversations are written. ChatML needs two special tokens, ``<|im_start|>`` and "
+        "``<|im_end|>``, which the vocabulary then has from the start.",
+    )
+    character_coverage: float = Field(
+        default=0.9995,
+        gt=0.9,
+        le=1,
+        description="SentencePiece: share of all characters with an entry of their own; the rest is bytes.",
     )
 
     @field_validator("special_tokens")
@@ -49,23 +120,51 @@ class TokenizerTraining(Settings):
             raise ValueError("a special token stands twice in special_tokens")
         return value
 
+    @model_validator(mode="after")
+    def _fields_belong_to_the_kind(self) -> TokenizerTraining:
+        strangers = ("character_coverage",) if self.kind == "bpe" else ("pattern", "min_frequency")
+        for name in strangers:
+            if name in self.model_fields_set:
+                raise ValueError(f"{name} means nothing to kind: {self.kind}; leave it out")
+        return self
+
+    @property
+    def all_special_tokens(self) -> tuple[str, ...]:
+        """Special tokens after the end-of-text token: those of the chat template, then the user's own."""
+        return tuple(dict.fromkeys((*CHAT_TOKENS[self.chat_template], *self.special_tokens)))
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of text to train on at most."""
+        if self.kind == "bpe" or "sample_bytes" in self.model_fields_set:
+            return self.sample_bytes
+        return min(self.sample_bytes, SENTENCEPIECE_SAMPLE_BYTES)
+
 
 class TokenizerSection(Stage):
     """The tokenizer: ``train: {vocab_size: 32_000}`` or ``use: path``, exactly one of the two."""
 
     name: ClassVar[str] = "tokenizer"
+    # 2: chat template, measured by language.
+    version: ClassVar[int] = 2
     shorthand: ClassVar[str | None] = "use"
     needs: ClassVar[tuple[str, ...]] = ("documents",)
 
     train: TokenizerTraining | None = Field(default=None, description="Train one on the documents.")
     use: InputPath | None = Field(
         default=None,
-        description="A tokenizer on this machine: a Hugging Face folder, or its tokenizer.json.",
+        description="A tokenizer that exists: a Hugging Face folder or its tokenizer.json, a SentencePiece "
+        "tokenizer.model, a tiktoken rank file, or hf://owner/name on the Hugging Face Hub.",
+    )
+    pattern: Literal["gpt2", "cl100k", "o200k"] | None = Field(
+        default=None,
+        description="How a tiktoken rank file in use cuts texts; known for the published files by their names.",
     )
     eos_token: str | None = Field(
         default=None,
         min_length=1,
-        description=f"Token after each document. Default: {DEFAULT_EOS}, or what the tokenizer in use names.",
+        description=f"Token after each document. Default: {DEFAULT_EOS}, SentencePiece's {SENTENCEPIECE_EOS}, or "
+        "what the tokenizer in use names.",
     )
 
     @model_validator(mode="after")
@@ -77,11 +176,14 @@ class TokenizerSection(Stage):
                 + both
             )
         if self.train is not None:
-            if self.end_token in self.train.special_tokens:
+            if self.end_token in self.train.all_special_tokens:
                 raise ValueError(
                     f"{self.end_token} is the end-of-text token and stands in special_tokens too"
                 )
-            least = BYTES + 1 + len(self.train.special_tokens)
+            if self.pattern is not None:
+                raise ValueError("pattern belongs to use:; under train: it stands inside train: {...}")
+            # SentencePiece has <unk> and <s> as well.
+            least = BYTES + 1 + len(self.train.all_special_tokens) + 2 * (self.train.kind != "bpe")
             if self.train.vocab_size < least:
                 raise ValueError(
                     f"vocab_size is {self.train.vocab_size}; 256 bytes and the special tokens "
@@ -92,7 +194,8 @@ class TokenizerSection(Stage):
     @property
     def end_token(self) -> str:
         """The end-of-text token of a tokenizer that is trained here."""
-        return self.eos_token or DEFAULT_EOS
+        plain = self.train is None or self.train.kind == "bpe"
+        return self.eos_token or (DEFAULT_EOS if plain else SENTENCEPIECE_EOS)
 
     def files(self) -> list[str]:
         """The files of a tokenizer in use.
@@ -104,10 +207,10 @@ class TokenizerSection(Stage):
             return []
         from textmill.tokenizer.folder import tokenizer_files
 
-        return [str(path) for path in tokenizer_files(Path(self.use)).values()]
+        return [str(path) for path in tokenizer_files(self.use).values()]
 
     def run(self, context: StageContext) -> StageResult:
-        """Write ``tokenizer/`` of the run folder; numbers: vocab_size, eos_id, bytes_per_token, ...
+        """Write ``tokenizer/`` of the run folder; numbers: vocab_size, eos_id, bytes_per_token, languages, ...
 
         Raises:
             UserError: no usable tokenizer at ``use``, or no documents to train on.

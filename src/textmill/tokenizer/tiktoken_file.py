@@ -1,18 +1,41 @@
-"""tiktoken's rank file: one line per token, its bytes in base64 and its rank.
+"""tiktoken's rank file, written and read: one line per token, its bytes in base64 and its rank.
 
 The format (https://github.com/openai/tiktoken, ``tiktoken/load.py``) knows neither merges nor a pattern: two
 neighbours are merged when their bytes together have a rank, lowest first, and a piece that has a rank becomes
 it at once. A tokenizer fits if its merges do the same: ids in the order of the merges, no token that can be
 made of two pairs of which only one is a merge.
+
+Neither pattern nor special tokens stand in the file; those of the published files are known by name.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from textmill.tokenizer.fast.encoder import byte_alphabet
-from textmill.tokenizer.patterns import PATTERNS, pattern_of
+from textmill.tokenizer.patterns import PATTERNS, pattern_of, pre_tokenizer
+
+_ENDOFTEXT = "<|endoftext|>"
+_GPT4 = {
+    "<|fim_prefix|>": 100258,
+    "<|fim_middle|>": 100259,
+    "<|fim_suffix|>": 100260,
+    "<|endofprompt|>": 100276,
+}
+PUBLISHED: dict[str, tuple[str, dict[str, int]]] = {
+    "gpt2": ("gpt2", {_ENDOFTEXT: 50256}),
+    "r50k_base": ("gpt2", {_ENDOFTEXT: 50256}),
+    "p50k_base": ("gpt2", {_ENDOFTEXT: 50256}),
+    "cl100k_base": ("cl100k", {_ENDOFTEXT: 100257, **_GPT4}),
+    "o200k_base": ("o200k", {_ENDOFTEXT: 199999, "<|endofprompt|>": 200018}),
+}
+"""Pattern and special tokens of published rank files (``tiktoken_ext/openai_public.py``), by their names."""
+
+LLAMA3_RANKS = 128_000
 
 
 class NotExpressibleError(ValueError):
@@ -87,7 +110,7 @@ def _check_merges(model: dict[str, Any], byte_of: dict[str, int], ranks: dict[by
         raise NotExpressibleError(f"{len(loose)} entries are made by no merge, such as {loose[0]!r}")
 
 
-def merge_by_ranks(piece: bytes, ranks: dict[bytes, int], below: int | None = None) -> list[bytes]:
+def merge_by_ranks(piece: bytes, ranks: Mapping[bytes, int], below: int | None = None) -> list[bytes]:
     """What tiktoken makes of a piece, by merges of a rank under ``below``: the plainest way to say it."""
     parts = [piece[k : k + 1] for k in range(len(piece))]
     while True:
@@ -103,3 +126,120 @@ def merge_by_ranks(piece: bytes, ranks: dict[bytes, int], below: int | None = No
 
 def _rank(item: tuple[bytes, int]) -> int:
     return item[1]
+
+
+def read_ranks(content: bytes) -> dict[bytes, int]:
+    """Tokens and ranks of a rank file.
+
+    Raises:
+        ValueError: a line is none of the format, a rank stands twice, or a byte has none.
+    """
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            token, rank = line.split()
+            ranks[base64.b64decode(token, validate=True)] = int(rank)
+        except (ValueError, binascii.Error):
+            shown = line[:40].decode("ascii", "backslashreplace")
+            raise ValueError(f"line {number} is no token in base64 and its rank: {shown!r}") from None
+    missing = sum(bytes([byte]) not in ranks for byte in range(256))
+    if missing:
+        raise ValueError(f"{missing} of 256 bytes have no rank: it breaks off, or is another file")
+    if len(set(ranks.values())) < len(ranks):
+        raise ValueError("a rank stands twice")
+    return ranks
+
+
+def published(name: str, ranks: Mapping[bytes, int]) -> tuple[str | None, dict[str, int]]:
+    """Pattern and special tokens of the rank file of this name, as far as they are known.
+
+    LLaMA-3's ``tokenizer.model`` is such a file of 128,000 ranks; its 256 special tokens follow
+    (``llama3/tokenizer.py`` of https://github.com/meta-llama/llama3).
+    """
+    pattern, special = PUBLISHED.get(name.partition(".")[0], (None, {}))
+    if pattern is None and len(ranks) == LLAMA3_RANKS and name == "tokenizer.model":
+        return "cl100k", _llama3_special_tokens()
+    if any(number in special.values() for number in ranks.values()):
+        return None, {}
+    return pattern, dict(special)
+
+
+def tokenizer_of_ranks(ranks: Mapping[bytes, int], pattern: str, special: Mapping[str, int]) -> str:
+    """A ``tokenizer.json`` that gives tiktoken's ids: merges are found by making every token of its bytes.
+
+    Args:
+        ranks: of :func:`read_ranks`.
+        pattern: a name of :data:`textmill.tokenizer.patterns.PATTERNS`.
+        special: special tokens and their ids.
+    """
+    alphabet = byte_alphabet()
+
+    def spelled(token: bytes) -> str:
+        return "".join(alphabet[byte] for byte in token)
+
+    merges = []
+    for token, rank in sorted(ranks.items(), key=_rank):
+        if len(token) < 2:
+            continue
+        parts = merge_by_ranks(token, ranks, below=rank)
+        if len(parts) == 2:
+            merges.append([spelled(part) for part in parts])
+            continue
+        # No merge of lower rank leads here: only a whole piece becomes this token, or neighbours by chance.
+        merges += [
+            [spelled(token[:place]), spelled(token[place:])]
+            for place in range(1, len(token))
+            if token[:place] in ranks and token[place:] in ranks
+        ]
+    tokenizer = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": number,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for token, number in sorted(special.items(), key=lambda item: item[1])
+        ],
+        "normalizer": None,
+        "pre_tokenizer": pre_tokenizer(pattern),
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": True,
+            # Special tokens stand here too, because their ids need not follow the ranks.
+            "vocab": {spelled(token): rank for token, rank in sorted(ranks.items(), key=_rank)}
+            | dict(special),
+            "merges": merges,
+        },
+    }
+    return json.dumps(tokenizer, ensure_ascii=False, indent=2) + "\n"
+
+
+def _llama3_special_tokens() -> dict[str, int]:
+    reserved = iter(f"<|reserved_special_token_{number}|>" for number in range(251))
+    named = {
+        0: "<|begin_of_text|>",
+        1: "<|end_of_text|>",
+        6: "<|start_header_id|>",
+        7: "<|end_header_id|>",
+        9: "<|eot_id|>",
+    }
+    # The end token comes first: it is the one that ends a document.
+    tokens = {named.get(place) or next(reserved): LLAMA3_RANKS + place for place in range(256)}
+    return {"<|end_of_text|>": tokens.pop("<|end_of_text|>"), **tokens}

@@ -47,13 +47,13 @@ class FastEncoder:
 
     Args:
         content: the text of a ``tokenizer.json``.
-        eos_token: the end-of-text token.
+        eos_token: the end-of-text token; None for encoding without one.
 
     Raises:
         ValueError: no tokenizer, no such token, or a tokenizer of another kind: :func:`why_not` says which.
     """
 
-    def __init__(self, content: str, eos_token: str) -> None:
+    def __init__(self, content: str, eos_token: str | None) -> None:
         self._library = HuggingFaceEncoder(content, eos_token)
         parsed = json.loads(content)
         reason = why_not(parsed, self._library)
@@ -61,7 +61,7 @@ class FastEncoder:
             raise ValueError(reason)
         self.vocab_size = self._library.vocab_size
         self.eos_id = self._library.eos_id
-        self.eos_token = eos_token
+        self.eos_token = self._library.eos_token
         self.lossless = self._library.lossless
         self._pattern = _PATTERNS[self._library.pattern or ""]
         self._classes = class_table(self._pattern)
@@ -251,8 +251,10 @@ def why_not(parsed: dict[str, Any], library: HuggingFaceEncoder) -> str | None:
         return "a merge spells a special token"
     if special & set(byte_alphabet()):
         return "a special token is a byte"
-    if model.get("ignore_merges") and special & model["vocab"].keys():
-        return "the model uses ignore_merges, and its vocabulary holds special tokens"
+    if model.get("ignore_merges") and any(
+        token in model["vocab"] and len(library.pieces(token)) == 1 for token in special
+    ):
+        return "the model uses ignore_merges, and a special token of its vocabulary is one piece of text"
     return None
 
 
