@@ -11,6 +11,7 @@ Oniguruma (the engine inside the tokenizers library).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 PATTERNS: dict[str, str] = {
@@ -28,15 +29,64 @@ PATTERNS: dict[str, str] = {
     ),
 }
 
+# How digits may be cut before the pattern is looked for, as regular expressions.
+DIGITS: dict[str, str] = {"single": r"\p{N}", "three": r"\p{N}{1,3}"}
+
+# Han and Kana, code points from the first to the last: what ``cjk="character"`` cuts one by one. Written out
+# instead of \p{Han}, so that the cut does not move with somebody's version of Unicode.
+CJK_RANGES: tuple[tuple[int, int], ...] = (
+    (0x3005, 0x3007),
+    (0x3041, 0x3096),
+    (0x309D, 0x309F),
+    (0x30A1, 0x30FA),
+    (0x30FC, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x20000, 0x323AF),
+)
+
+NORMALIZERS = {"none": None, "nfc": "NFC", "nfd": "NFD", "nfkc": "NFKC", "nfkd": "NFKD"}
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where a tokenizer cuts texts before it merges, and what it does to them before.
+
+    Attributes:
+        pattern: a name of :data:`PATTERNS`.
+        digits: ``pattern``, ``single`` (each digit by itself) or ``three`` (up to three, from the left).
+        cjk: ``pattern``, or ``character`` (each Han or Kana character by itself).
+        normalizer: a name of :data:`NORMALIZERS`: Unicode's normalization forms (UAX #15).
+    """
+
+    pattern: str = "cl100k"
+    digits: str = "pattern"
+    cjk: str = "pattern"
+    normalizer: str = "none"
+
+    def pre_tokenizer(self) -> dict[str, Any]:
+        """The ``pre_tokenizer`` part of a ``tokenizer.json``: digits first, then characters, then the pattern."""
+        cuts = []
+        if self.digits != "pattern":
+            cuts.append(DIGITS[self.digits])
+        if self.cjk == "character":
+            cuts.append("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in CJK_RANGES) + "]")
+        whole = pre_tokenizer(self.pattern)
+        whole["pretokenizers"][:0] = [_split(cut) for cut in cuts]
+        return whole
+
+    def normalizer_part(self) -> dict[str, Any] | None:
+        """The ``normalizer`` part of a ``tokenizer.json``."""
+        name = NORMALIZERS[self.normalizer]
+        return None if name is None else {"type": name}
+
 
 def pre_tokenizer(pattern: str) -> dict[str, Any]:
     """The ``pre_tokenizer`` part of a ``tokenizer.json`` that cuts by the pattern of this name."""
-    split = {
-        "type": "Split",
-        "pattern": {"Regex": PATTERNS[pattern]},
-        "behavior": "Isolated",
-        "invert": False,
-    }
+    split = _split(PATTERNS[pattern])
     byte_level = {
         "type": "ByteLevel",
         "add_prefix_space": False,
@@ -44,6 +94,10 @@ def pre_tokenizer(pattern: str) -> dict[str, Any]:
         "use_regex": False,
     }
     return {"type": "Sequence", "pretokenizers": [split, byte_level]}
+
+
+def _split(expression: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
 
 
 def pattern_of(tokenizer: dict[str, Any]) -> str | None:
