@@ -55,6 +55,19 @@ class CountedWords:
         return len(self.counts)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A vocabulary.
+
+    Attributes:
+        entries: the bytes of each entry, in the order of their ids: single bytes, then what merges make.
+        merges: pairs of entries, first the one to be merged first.
+    """
+
+    entries: list[bytes]
+    merges: list[tuple[bytes, bytes]]
+
+
 def learn_merges(
     words: CountedWords,
     *,
@@ -63,8 +76,8 @@ def learn_merges(
     min_frequency: int = 2,
     max_token_length: int | None = None,
     merged: Callable[[int], None] = lambda merges: None,
-) -> list[tuple[bytes, bytes]]:
-    """The merges, in order; fewer than wanted when no pair is left that occurs ``min_frequency`` times.
+) -> Learned:
+    """The entries and merges; fewer than wanted when no pair is left that occurs ``min_frequency`` times.
 
     Args:
         words: distinct words with their counts.
@@ -175,18 +188,21 @@ class _Work:
             else:
                 self.places.resize(larger, refcheck=False)
 
-    def learned(self) -> list[tuple[bytes, bytes]]:
-        """The pairs merged, in order. A pair that was merged again takes its last place, as in the library."""
-        spelled = [
+    def learned(self) -> Learned:
+        """What was learned. A pair that was merged again takes its last place, as in the library."""
+        size = int(self.state[SYMBOLS])
+        spelled = [bytes([byte]) for byte in self.alphabet]
+        spelled += [
             self.text[place : place + length].tobytes()
-            for place, length in zip(self.examples.tolist(), self.lengths.tolist(), strict=True)
+            for place, length in zip(
+                self.examples[256:size].tolist(), self.lengths[256:size].tolist(), strict=True
+            )
         ]
-        spelled[:256] = [bytes([byte]) for byte in self.alphabet]
         last: dict[tuple[int, int], None] = {}
         for left, right in self.merges[: self.state[MERGES]].tolist():
             last.pop((left, right), None)
             last[left, right] = None
-        return [(spelled[left], spelled[right]) for left, right in last]
+        return Learned(spelled, [(spelled[left], spelled[right]) for left, right in last])
 
     def _name_bytes(self, alphabet: Sequence[int]) -> None:
         """Symbols 0 to 255, and room for the others."""
