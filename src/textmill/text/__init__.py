@@ -42,11 +42,13 @@ from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
 from textmill.text.sentences import count_sentences
 from textmill.text.shingles import Shingles, shingle_hashes
 from textmill.text.statistics import quality_statistics
+from textmill.text.winnowing import Selection, winnow
 from textmill.text.words import Words, segment_words
 
 __all__ = [
     "LineRules",
     "Lines",
+    "Selection",
     "Shingles",
     "Words",
     "band_keys",
@@ -74,6 +76,7 @@ __all__ = [
     "text_signatures",
     "unicode_version",
     "warm_up",
+    "winnow",
 ]
 
 
@@ -97,3 +100,4 @@ def warm_up() -> None:
     shingles = shingle_hashes(data, offsets)
     band_keys(signatures(shingles.hashes, shingles.offsets), 16, 8)
     text_signatures(data, offsets)
+    winnow(data, offsets)

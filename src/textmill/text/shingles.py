@@ -251,11 +251,11 @@ def next_words(data, at, end, index, blocks, tokens, count, places):
             kept = (first_other >> np.uint64(7)) - np.uint64(1)
             word = mix((lowered & kept) ^ GOLDEN)
             start = at
-            stop = at + _bytes_below(first_other)
+            stop = at + bytes_below(first_other)
             at = stop + 1
         else:
             stops = letters | (bytes_ & np.uint64(0x8080808080808080))
-            at += 8 if stops == 0 else _bytes_below(stops & (~stops + np.uint64(1)))
+            at += 8 if stops == 0 else bytes_below(stops & (~stops + np.uint64(1)))
             continue
         tokens[count] = word
         if places is not None:
@@ -272,14 +272,7 @@ def _ascii_letters(data, at, end):
     Bytes beyond `end` are zeros. Letters and digits are found by carries into the highest bit of each byte,
     eight at once (Lamport 1975, "Multiple byte processing with full-word instructions").
     """
-    if at + 8 <= data.size:
-        bytes_ = load_64(data, at)
-        if at + 8 > end:
-            bytes_ &= (np.uint64(1) << np.uint64(8 * (end - at))) - np.uint64(1)
-    else:
-        bytes_ = np.uint64(0)
-        for byte in range(end - at):
-            bytes_ |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
+    bytes_ = load_within(data, at, end)
     high = np.uint64(0x8080808080808080)
     low = bytes_ & ~high
     lowered = low | np.uint64(0x2020202020202020)
@@ -293,7 +286,21 @@ def _ascii_letters(data, at, end):
 
 
 @kernel
-def _bytes_below(bit):
+def load_within(data, at, end):
+    """The eight bytes from `at` on as one little-endian number, zeros for those at or beyond `end`."""
+    if at + 8 <= data.size:
+        bytes_ = load_64(data, at)
+        if at + 8 > end:
+            bytes_ &= (np.uint64(1) << np.uint64(8 * (end - at))) - np.uint64(1)
+        return bytes_
+    bytes_ = np.uint64(0)
+    for byte in range(min(8, end - at)):
+        bytes_ |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
+    return bytes_
+
+
+@kernel
+def bytes_below(bit):
     """k, of 0x80 << 8 k."""
     return np.int64(((bit >> np.uint64(7)) * np.uint64(0x0001020304050607)) >> np.uint64(56))
 
@@ -315,7 +322,7 @@ def _long_word(data, at, end, word):
             kept = (first_other >> np.uint64(7)) - np.uint64(1)
             if kept != 0:
                 word = mix((word + GOLDEN) ^ (lowered & kept))
-            return at + _bytes_below(first_other), word
+            return at + bytes_below(first_other), word
         word = mix((word + GOLDEN) ^ lowered)
         at += 8
     return end, word
