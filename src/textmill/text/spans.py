@@ -49,6 +49,8 @@ def cut_spans(text: bytes, starts: Sequence[int] | Spans, ends: Sequence[int] | 
         starts: first byte of each span, ascending and apart (:func:`merge_spans`).
         ends: the byte after each span.
     """
+    if not len(starts):
+        return text
     kept = [text[end:start] for end, start in zip([0, *ends], [*starts, len(text)], strict=True)]
     parts: list[bytes] = []
     between: list[bytes] = []
