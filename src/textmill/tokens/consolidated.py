@@ -144,6 +144,12 @@ class ConsolidatedTokens:
         for sample in range(len(self)):
             yield self[sample]
 
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Tokens ``start`` to ``stop``: shape (stop - start,), read-only."""
+        if not 0 <= start <= stop <= self.tokens:
+            raise IndexError(f"tokens {start} to {stop} of {self.tokens}")
+        return self._tokens[start:stop]
+
     def sample_id(self, sample: int) -> int:
         """Its 64-bit id: from ``sample_ids.bin``, or computed for another ``seq_len`` than the file's."""
         sample = self._checked(sample)
@@ -188,4 +194,5 @@ def _mapped(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         )
     if not size:
         return np.zeros(0, dtype)
-    return np.memmap(path, dtype, "r")
+    # As a plain array: slicing a memory map builds a memory map, which costs more than a short copy.
+    return np.asarray(np.memmap(path, dtype, "r"))

@@ -1,0 +1,173 @@
+"""Batches in an order that is a pure function of seed and step, whatever the number of processes.
+
+::
+
+    step ─► positions step·B … (step+1)·B-1 ─► epoch = position // windows, permuted per epoch
+                                              └─► global batch of B windows ─► rank r takes the r-th of W slices
+
+Every epoch goes through all windows once, in another order. Nothing is kept between steps: training goes on at
+any step, with another number of processes, and sees the windows that it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textmill.errors import UserError
+from textmill.tokens.order import samples_of_step
+from textmill.tokens.windows import Windows
+
+if TYPE_CHECKING:
+    from textmill.tokens.torch_dataset import TorchSteps
+
+
+@dataclass(frozen=True)
+class DocumentMap:
+    """Which token of a batch belongs to which document, for attention that stays inside of documents.
+
+    Attributes:
+        cu_seqlens: int32, shape (parts + 1,): part ``i`` is the tokens ``cu_seqlens[i] : cu_seqlens[i + 1]``
+            of the batch laid end to end. Padding is a part of its own.
+        documents: int64, shape (parts,): the number of each part's document; -1 for padding.
+        positions: int32, shape (rows, length): place of each token in its part.
+        parts: int32, shape (rows, length): number of each token's part; -1 for padding. Attention is allowed
+            between equal numbers.
+        max_seqlen: tokens of the longest part.
+    """
+
+    cu_seqlens: npt.NDArray[np.int32]
+    documents: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int32]
+    parts: npt.NDArray[np.int32]
+    max_seqlen: int
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """What one process sees of one step.
+
+    Attributes:
+        windows: int64, shape (rows,): numbers of the windows.
+        tokens: uint16 or uint32, shape (rows, length).
+        lengths: int32, shape (rows,): tokens of each row; what follows is padding.
+        documents: where documents lie, if the windows know.
+    """
+
+    windows: npt.NDArray[np.int64]
+    tokens: npt.NDArray[Any]
+    lengths: npt.NDArray[np.int32]
+    documents: DocumentMap | None
+
+
+class Loader:
+    """Batches of windows for one of several processes.
+
+    Args:
+        windows: what to load.
+        batch_size: windows per step, over all processes.
+        seed: another seed, another order.
+        rank: number of this process.
+        world_size: number of processes; the global order does not depend on it.
+        pad_id: fills rows that are shorter than a window.
+
+    Raises:
+        UserError: no windows, or a batch that the processes cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        pad_id: int = 0,
+    ) -> None:
+        if not len(windows):
+            raise UserError(
+                "There is not one window to load.",
+                expected=f"at least {windows.length:,} tokens",
+                hint="take shorter windows, or more tokens",
+            )
+        if batch_size < 1 or batch_size % world_size or not 0 <= rank < world_size:
+            raise UserError(
+                "The processes cannot share the batch evenly.",
+                expected="a batch size that the number of processes divides, and a rank below that number",
+                found=f"batch size {batch_size}, rank {rank} of {world_size}",
+                hint="change the batch size, or the number of processes",
+            )
+        self.windows = windows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.pad_id = pad_id
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in which every window is seen once."""
+        return len(self.windows) / self.batch_size
+
+    def global_samples(self, step: int) -> npt.NDArray[np.int64]:
+        """Windows of a step over all processes, shape (batch_size,)."""
+        return samples_of_step(self.seed, step, self.batch_size, len(self.windows))
+
+    def samples(self, step: int) -> npt.NDArray[np.int64]:
+        """This process's slice of them, shape (batch_size / world_size,)."""
+        rows = self.batch_size // self.world_size
+        return self.global_samples(step)[self.rank * rows : (self.rank + 1) * rows]
+
+    def batch(self, step: int) -> WindowBatch:
+        """What this process sees of a step."""
+        windows, chosen = self.windows, self.samples(step)
+        tokens = np.empty((len(chosen), windows.length), windows.dtype)
+        lengths = np.empty(len(chosen), np.int32)
+        for row, window in enumerate(chosen.tolist()):
+            lengths[row] = size = windows.read(window, tokens[row])
+            tokens[row, size:] = self.pad_id
+        documents = _document_map(windows, chosen, lengths) if windows.has_borders else None
+        return WindowBatch(chosen, tokens, lengths, documents)
+
+    def steps(self, start: int = 0, stop: int | None = None) -> Iterator[WindowBatch]:
+        """Batches from step ``start`` on, to ``stop`` or without end."""
+        step = start
+        while stop is None or step < stop:
+            yield self.batch(step)
+            step += 1
+
+    def as_torch(self, steps: int) -> TorchSteps:
+        """A map-style PyTorch data set whose item ``i`` is this process's batch of step ``i``."""
+        from textmill.tokens.torch_dataset import TorchSteps
+
+        return TorchSteps(self, steps)
+
+
+def _document_map(
+    windows: Windows, chosen: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
+) -> DocumentMap:
+    sizes, documents = [], []
+    for window, used in zip(chosen.tolist(), lengths.tolist(), strict=True):
+        lengths_of_parts, owners_of_parts = windows.segments(window)
+        sizes.append(lengths_of_parts)
+        documents.append(owners_of_parts)
+        if used < windows.length:
+            sizes.append(np.array([windows.length - used], np.int64))
+            documents.append(np.array([-1], np.int64))
+    seqlens, owners = np.concatenate(sizes), np.concatenate(documents)
+    ends = np.cumsum(seqlens)
+    shape = (len(chosen), windows.length)
+    positions = np.arange(len(chosen) * windows.length) - np.repeat(ends - seqlens, seqlens)
+    numbers = np.where(owners < 0, -1, np.arange(len(owners)))
+    return DocumentMap(
+        np.concatenate([[0], ends]).astype(np.int32),
+        owners,
+        positions.astype(np.int32).reshape(shape),
+        np.repeat(numbers, seqlens).astype(np.int32).reshape(shape),
+        int(seqlens.max()),
+    )

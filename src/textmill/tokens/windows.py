@@ -1,0 +1,164 @@
+"""Windows: what one row of a training batch is made of, as spans of a stream of tokens.
+
+- :class:`StreamWindows`: one after the other through the stream, as in ``tokens.bin``, or overlapping.
+- :class:`PackedWindows`: whole documents packed together (:mod:`textmill.tokens.packing`), the rest padded.
+
+Both say which documents a window holds, if they are told where documents begin: attention can then be kept
+inside of each.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from textmill.errors import UserError
+from textmill.tokens.borders import Borders
+from textmill.tokens.packing import Packing
+
+Segments = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Tokens of each document's part in a window, and the documents' numbers."""
+
+
+class TokenStream(Protocol):
+    """A split's tokens, one after the other: a ``TokenSet`` or ``ConsolidatedTokens``."""
+
+    tokens: int
+    dtype: np.dtype[Any]
+
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Tokens ``start`` to ``stop``."""
+        ...
+
+
+class Windows(Protocol):
+    """Numbered windows of at most ``length`` tokens."""
+
+    length: int
+    dtype: np.dtype[Any]
+    has_borders: bool
+
+    def __len__(self) -> int: ...
+
+    def read(self, window: int, into: npt.NDArray[Any]) -> int:
+        """Copy the tokens of a window to the front of ``into``; returns how many they are."""
+        ...
+
+    def segments(self, window: int) -> Segments:
+        """The documents of a window."""
+        ...
+
+
+class StreamWindows:
+    """Window ``i`` begins at token ``i * (length - stride)`` of the stream.
+
+    Args:
+        tokens: the stream.
+        length: tokens of a window.
+        stride: tokens that a window shares with the one before it.
+        min_tokens: a window that the end of the stream leaves shorter is dropped below this; only full ones
+            are kept if left out.
+        borders: where documents begin.
+
+    Raises:
+        UserError: ``stride`` leaves no step from window to window; borders of other tokens.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenStream,
+        length: int,
+        *,
+        stride: int = 0,
+        min_tokens: int | None = None,
+        borders: Borders | None = None,
+    ) -> None:
+        if length < 1 or not 0 <= stride < length:
+            raise UserError(
+                "Windows that overlap by their whole length never move on.",
+                expected=f"a stride from 0 to {length - 1}, the tokens that two windows share",
+                found=f"stride {stride}, length {length}",
+                hint="give a smaller stride, or longer windows",
+            )
+        if borders is not None and int(borders[-1]) != tokens.tokens:
+            raise UserError(
+                "The borders of the documents belong to other tokens.",
+                expected=f"{tokens.tokens:,} tokens",
+                found=f"{int(borders[-1]):,}",
+            )
+        self.length = length
+        self.step = length - stride
+        self.dtype = tokens.dtype
+        self.has_borders = borders is not None
+        self._tokens = tokens
+        self._borders = borders
+        least = length if min_tokens is None else max(1, min(min_tokens, length))
+        # What only repeats the end of the window before it is none: it would hold no new token.
+        full = max(0, (tokens.tokens - length) // self.step + 1)
+        rest = tokens.tokens - full * self.step
+        new = rest - stride if full else rest
+        self._windows = full + (1 if new > 0 and rest >= least else 0)
+
+    def __len__(self) -> int:
+        return self._windows
+
+    def span(self, window: int) -> tuple[int, int]:
+        """First token and end of a window."""
+        start = window * self.step
+        return start, min(start + self.length, self._tokens.tokens)
+
+    def read(self, window: int, into: npt.NDArray[Any]) -> int:
+        """Copy the tokens of a window to the front of ``into``; returns how many they are."""
+        start, stop = self.span(window)
+        into[: stop - start] = self._tokens.read(start, stop)
+        return stop - start
+
+    def segments(self, window: int) -> Segments:
+        """The documents of a window: the first and the last may be cut."""
+        assert self._borders is not None
+        start, stop = self.span(window)
+        first = int(np.searchsorted(self._borders, start, "right")) - 1
+        last = int(np.searchsorted(self._borders, stop, "left"))
+        cuts = np.clip(self._borders[first : last + 1], start, stop)
+        return np.diff(cuts), np.arange(first, last)
+
+
+class PackedWindows:
+    """Window ``i`` of a :class:`~textmill.tokens.packing.Packing`.
+
+    Args:
+        tokens: the stream.
+        packing: made from its borders.
+    """
+
+    has_borders = True
+
+    def __init__(self, tokens: TokenStream, packing: Packing) -> None:
+        self.length = packing.length
+        self.dtype = tokens.dtype
+        self._tokens = tokens
+        self._packing = packing
+
+    def __len__(self) -> int:
+        return len(self._packing)
+
+    def read(self, window: int, into: npt.NDArray[Any]) -> int:
+        """Copy the tokens of a window to the front of ``into``; returns how many they are."""
+        place = 0
+        starts, lengths, _ = self._of(window)
+        for start, size in zip(starts.tolist(), lengths.tolist(), strict=True):
+            into[place : place + size] = self._tokens.read(start, start + size)
+            place += size
+        return place
+
+    def segments(self, window: int) -> Segments:
+        """The documents of a window, whole but for the ends of those longer than a window."""
+        _, lengths, documents = self._of(window)
+        return lengths.astype(np.int64), documents
+
+    def _of(self, window: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.int64]]:
+        packing = self._packing
+        chosen = slice(int(packing.windows[window]), int(packing.windows[window + 1]))
+        return packing.starts[chosen], packing.lengths[chosen], packing.documents[chosen]
