@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.strategies import hostile_text
+
 from textmill.text import class_of
 from textmill.text.classes import CATEGORIES, CATEGORY_SHIFT, UNSPACED
 from textmill.text.phrases import build_phrases, count_words, find_phrases

@@ -101,7 +101,8 @@ def count_words(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]) -
     """
     data, offsets = checked(data, offsets)
     _, _, _, borders = _folded_words(data, offsets, *letter_table())
-    return np.diff(borders)
+    counts: npt.NDArray[np.int64] = np.diff(borders)
+    return counts
 
 
 def build_phrases(
@@ -323,7 +324,7 @@ def _insert(letters, places, words, borders, sizes, total, slots, hashes, bits):
 def _same_letters(letters, first, first_end, second, second_end):
     if first_end - first != second_end - second:
         return False
-    for step in range(first_end - first):
+    for step in range(first_end - first):  # noqa: SIM110 (Numba knows no all())
         if letters[first + step] != letters[second + step]:
             return False
     return True
