@@ -26,6 +26,7 @@ from textmill.tokenizer.folder import (
 )
 from textmill.tokenizer.languages import LanguageGuesser
 from textmill.tokenizer.load import find_tokenizer, load_encoder, why_not_compiled
+from textmill.tokenizer.patterns import pattern_of
 from textmill.tokenizer.sampling import sample_by_group, sample_evenly, sample_texts
 from textmill.tokenizer.training import train_bpe
 
@@ -262,9 +263,10 @@ def _take_over(settings: TokenizerSection, context: StageContext, folder: Path) 
         (folder / SENTENCEPIECE).write_bytes(found.model)
         notes = {"ids": SENTENCEPIECE}
     elif found.form == "tiktoken":
-        special = {token["content"]: token["id"] for token in json.loads(found.content)["added_tokens"]}
+        parsed = json.loads(found.content)
+        special = {token["content"]: token["id"] for token in parsed["added_tokens"]}
         shutil.copyfile(found.files[TOKENIZER], folder / TIKTOKEN)
-        notes = {"special_tokens": special}
+        notes = {"pattern": pattern_of(parsed), "special_tokens": special}
     base = read_object(folder / CONFIG) if CONFIG in found.files else {}
     own_end_token = read_end_token({CONFIG: folder / CONFIG}) if CONFIG in found.files else None
     if own_end_token != encoder.eos_token or SPECIAL_TOKENS not in found.files or notes:
