@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import os
 import re
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.text import fasttext_files
 
+from benchmarks import peers
 from textmill.curate import Language
 from textmill.curate.language import excerpts
 from textmill.curate.language_codes import has_script, language_code
@@ -118,20 +122,25 @@ def test_model_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     before = Language(model=str(copy)).fingerprint()
     copy.write_bytes(b"no model")
     assert Language(model=str(copy)).fingerprint() != before
-    with pytest.raises(UserError, match="cannot read the language model"):
+    with pytest.raises(UserError, match="no language model of fastText"):
         Language(model=str(copy)).open(StepContext())
     with pytest.raises(UserError, match="not found"):
         Language(model=str(tmp_path / "none.bin")).files()
 
 
-class _Glot:
-    """Stands for a model with labels of language and script."""
-
-    def predict(self, line: str, k: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        return (
-            (f"__label__{'srp_Cyrl' if 'ж' in line else 'eng_Latn' if 'the' in line else 'als_Latn'}",),
-            (0.9,),
-        )
+@pytest.fixture(scope="module")
+def glot(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with labels of language and script, as GlotLID's: three words, of which each has its own label."""
+    path = tmp_path_factory.mktemp("models") / "glot.bin"
+    ones = np.eye(3, dtype=np.float32)
+    fasttext_files.write(
+        path,
+        words=["the", "нож", "mbi"],
+        labels={"__label__eng_Latn": 3, "__label__srp_Cyrl": 2, "__label__als_Latn": 1},
+        rows=ones,
+        outputs=10 * ones,
+    )
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -144,16 +153,74 @@ class _Glot:
         (["srp_Cyrl", "unknown"], [False, True, False]),
     ],
 )
-def test_labels_with_scripts(keep: list[str], kept: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Language(keep=keep)
+def test_labels_with_scripts(keep: list[str], kept: list[bool], glot: str) -> None:
+    settings = Language(keep=keep, model=glot)
     runner = settings.open(StepContext())
-    monkeypatch.setattr(runner, "_model", _Glot())
     scores = runner.scores(Batch.from_texts(["the cat", "нож", "mbi"]))
     assert scores["language"] == ["en", "sr", "als"]
     assert scores["label"] == ["eng_Latn", "srp_Cyrl", "als_Latn"]
+    assert min(scores["score"]) > 0.99  # type: ignore[type-var]
+    assert identify(["words that it does not know"], model=glot)[0] == ["unknown"]
     rule = settings.rules()[0]
     assert rule.name == "language"
     assert rule.keeps(scores[rule.score]).tolist() == kept
+
+
+TRAINER = """
+import sys, fasttext
+folder, quantise = sys.argv[1], dict(qnorm=True, dsub=2, cutoff=300, retrain=False)
+for name, options in {
+    "softmax": dict(loss="softmax", dim=16, minn=2, maxn=5),
+    "tree": dict(loss="hs", dim=8, minn=2, maxn=4),
+    "runs": dict(loss="ova", dim=10, wordNgrams=3, minn=0, maxn=0),
+}.items():
+    model = fasttext.train_supervised(
+        f"{folder}/lines.txt", bucket=1000, epoch=60, lr=0.5, thread=1, seed=1, verbose=0, **options
+    )
+    model.save_model(f"{folder}/{name}.bin")
+    if options["maxn"]:
+        model.quantize(input=f"{folder}/lines.txt", verbose=0, **quantise)
+        model.save_model(f"{folder}/{name}.ftz")
+"""
+TRAINING = {
+    "eng_Latn": "the clocks of the town were striking and people came with lamps to the square to talk about it",
+    "deu_Latn": "die Uhren der Stadt schlugen und die Leute kamen mit Lampen auf den Platz um davon zu reden",
+    "srp_Cyrl": "градски сатови су откуцавали и људи су долазили са лампама на трг да причају о томе",
+    "srp_Latn": "gradski satovi su otkucavali i ljudi su dolazili sa lampama na trg da pričaju o tome",
+    "zho_Hans": "城里 的 钟 敲 了 人们 提着 灯 来到 广场 谈论 这件 事情",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models that fastText itself has trained, in the environment of the benchmarks' peers."""
+    python = peers.default_folder() / "bin" / "python"
+    if not python.exists() or not peers.has(python, "fasttext"):
+        pytest.skip("no fastText that can train: run `python -m benchmarks.peers`")
+    folder = tmp_path_factory.mktemp("trained")
+    lines = []
+    for label, sentence in TRAINING.items():
+        words = sentence.split()
+        lines += [f"__label__{label} {' '.join(words[start : start + 6])}" for start in range(len(words) - 5)]
+    (folder / "lines.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    done = subprocess.run([python, "-c", TRAINER, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", ["softmax.bin", "softmax.ftz", "tree.bin", "tree.ftz", "runs.bin"])
+def test_models_that_fasttext_has_trained(trained: Path, name: str) -> None:
+    import fasttext
+
+    model = fasttext.load_model(str(trained / name))
+    texts = [*TRAINING.values(), *SAMPLES.values(), "Uhren und lampama", "the the the", "la la"]
+    runner = Language(model=str(trained / name)).open(StepContext())
+    scores = runner.scores(Batch.from_texts(texts))
+    assert scores["label"][: len(TRAINING)] == list(TRAINING)
+    for text, label, score in zip(texts, scores["label"], scores["score"], strict=True):
+        labels, probabilities = model.predict(excerpts(text, 1500))
+        assert labels[0] == f"__label__{label}"
+        assert score == pytest.approx(min(1, probabilities[0]), abs=1e-6)
 
 
 def test_codes() -> None:

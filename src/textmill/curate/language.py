@@ -107,7 +107,7 @@ class Language(Filter):
         """Load the model.
 
         Raises:
-            UserError: there is no model, or fastText cannot read it.
+            UserError: there is no model, or the file is no model of fastText.
         """
         return _Identifier(self._model_path(), self)
 
@@ -131,66 +131,69 @@ class Language(Filter):
 
 class _Identifier:
     def __init__(self, path: Path, settings: Language) -> None:
-        import fasttext
+        from textmill.text.fasttext_model import ModelFormatError, read_model
 
         try:
-            self._model = fasttext.load_model(str(path))
-        except (ValueError, RuntimeError, MemoryError) as error:
+            self._model = read_model(path)
+        except (OSError, ModelFormatError) as error:
             raise UserError(
-                "fastText cannot read the language model", where=str(path), found=str(error)
+                "this is no language model of fastText that can be read",
+                expected="a supervised model as fastText saves it, .bin or .ftz",
+                where=str(path),
+                found=str(error),
             ) from error
+        self._labels = [label.removeprefix(_LABEL) for label in self._model.labels]
         self._settings = settings
         self._wanted = frozenset(settings.wanted())
+        self._name = ("language", str(path), settings.characters, settings.min_letters)
 
     def scores(self, batch: Batch) -> Scores:
         """``language`` and ``label``, ``score`` (NaN for ``unknown``), and ``share`` if it is asked for."""
-        labels = []
-        scores = np.full(len(batch), np.nan)
-        for position, text in enumerate(batch.texts):
-            label, scores[position] = self._identify(excerpts(text, self._settings.characters))
-            labels.append(label)
+        labels, scores = batch.shared(self._name, lambda batch: self._identify(batch.texts))
         languages = [_language_of(label) for label in labels]
         result: dict[str, Any] = {"language": languages, "label": labels, "score": scores}
         if self._settings.min_share is not None:
             result["share"] = self._shares(batch, labels)
         return result
 
-    def _identify(self, line: str) -> tuple[str, float]:
-        """Label and probability of one line; ``unknown`` and NaN if it has too few letters."""
+    def _identify(self, texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """Label and probability of each text; ``unknown`` and NaN if it has too few letters."""
+        from textmill.text.fasttext_predict import NO_LABEL, predict
+
+        lines = [excerpts(text, self._settings.characters) for text in texts]
+        told = np.array([self._has_letters(line) for line in lines], np.bool_)
+        encoded = [line.encode() if has else b"" for line, has in zip(lines, told, strict=True)]
+        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        found, probabilities = predict(self._model, np.frombuffer(b"".join(encoded), np.uint8), offsets)
+        told &= found != NO_LABEL
+        labels = [self._labels[label] if has else UNKNOWN for label, has in zip(found, told, strict=True)]
+        # fastText's probabilities come out a little over 1 at times.
+        return labels, np.where(told, np.minimum(1.0, probabilities.astype(np.float64)), np.nan)
+
+    def _has_letters(self, line: str) -> bool:
+        """Whether a line has as many letters as it must."""
         letters = self._settings.min_letters
-        if _LETTER.search(line) is None or (letters > 1 and len(_LETTER.findall(line)) < letters):
-            return UNKNOWN, float("nan")
-        labels, probabilities = self._model.predict(line, k=1)
-        if not labels:
-            return UNKNOWN, float("nan")
-        # Its softmax comes out a little over 1 at times.
-        return labels[0].removeprefix(_LABEL), min(1.0, float(probabilities[0]))
+        return _LETTER.search(line) is not None and (letters == 1 or len(_LETTER.findall(line)) >= letters)
 
     def _shares(self, batch: Batch, labels: Sequence[str]) -> npt.NDArray[np.float64]:
         """Characters in paragraphs of the right language, per character in paragraphs that are looked at."""
         paragraphs = batch.paragraphs
-        shares = np.full(len(batch), np.nan)
+        counts = np.diff(paragraphs.document_offsets)
+        owners = np.repeat(np.arange(len(batch)), counts)
+        long = np.flatnonzero(paragraphs.characters >= self._settings.paragraph_characters)
         data = batch.data.data
-        for document, label in enumerate(labels):
-            right = looked_at = 0
-            first, last = paragraphs.document_offsets[document : document + 2]
-            for paragraph in range(first, last):
-                size = int(paragraphs.characters[paragraph])
-                if size < self._settings.paragraph_characters:
-                    continue
-                start, end = paragraphs.starts[paragraph], paragraphs.ends[paragraph]
-                text = bytes(data[start:end]).decode()
-                found, _ = self._identify(excerpts(text, self._settings.characters))
-                if found == UNKNOWN:
-                    continue
-                looked_at += size
-                if self._wanted:
-                    right += size * (found in self._wanted or _language_of(found) in self._wanted)
-                else:
-                    right += size * (found == label)
-            if looked_at:
-                shares[document] = right / looked_at
-        return shares
+        found, _ = self._identify(
+            [bytes(data[paragraphs.starts[place] : paragraphs.ends[place]]).decode() for place in long]
+        )
+        sizes = np.zeros((2, len(batch)), np.int64)  # characters looked at, and those in the right language
+        for place, label in zip(long, found, strict=True):
+            if label == UNKNOWN:
+                continue
+            owner, size = owners[place], paragraphs.characters[place]
+            right = label in self._wanted or _language_of(label) in self._wanted
+            sizes[0, owner] += size
+            sizes[1, owner] += size * (right if self._wanted else label == labels[owner])
+        return np.where(sizes[0] > 0, sizes[1] / np.maximum(sizes[0], 1), np.nan)
 
 
 def _language_of(label: str) -> str:
