@@ -9,7 +9,8 @@ from textmill.cli import main
 from textmill.tokenizer.counting import TokenCounter
 from textmill.tokenizer.encode import HuggingFaceEncoder
 from textmill.tokenizer.folder import write_config
-from textmill.tokenizer.inspection import as_html, health, read_vocabulary, tokens_of
+from textmill.tokenizer.inspection import health, read_vocabulary, tokens_of
+from textmill.tokenizer.page import as_html
 from textmill.tokenizer.training import train_bpe
 
 LONG = "-" * 64 + "\n"

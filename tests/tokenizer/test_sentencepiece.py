@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,7 @@ TEXTS = st.one_of(
 
 @cache
 def model(kind: str) -> bytes:
-    return train_sentencepiece(
-        prose() + HOSTILE, kind=kind, vocab_size=1200, special_tokens=["<|im_start|>"]
-    )
+    return train_sentencepiece(prose() + HOSTILE, kind=kind, vocab_size=1200, special_tokens=["<|im_start|>"])
 
 
 @cache
@@ -108,7 +107,7 @@ def test_batches_and_utf8_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     expected = [library("bpe").encode(text) for text in texts]
     monkeypatch.setattr(sentencepiece_encode, "CHARACTERS_PER_CALL", 500)
     ids, offsets = encoder("bpe").encode_batch(texts)
-    assert [ids[a:b].tolist() for a, b in zip(offsets, offsets[1:], strict=False)] == expected
+    assert [ids[a:b].tolist() for a, b in pairwise(offsets)] == expected
     raw = [text.encode() for text in texts]
     borders = np.cumsum([0, *map(len, raw)], dtype=np.int64)
     again, same = encoder("bpe").encode_utf8(np.frombuffer(b"".join(raw), np.uint8), borders)

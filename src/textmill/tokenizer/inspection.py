@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from textmill.tokenizer.encode import Encoder
 from textmill.tokenizer.fast.encoder import byte_alphabet
-from textmill.tokenizer.folder import TOKENIZER, tokenizer_files
+from textmill.tokenizer.load import FoundTokenizer, find_tokenizer, why_not_compiled
+from textmill.tokenizer.patterns import pattern_of
+from textmill.tokenizer.sentencepiece_model import CONTROL, SPACE, UNKNOWN, UNUSED, read_model
 
 # An entry of more bytes than any word has: a line of dashes, a licence header, a run of spaces.
 OVERLONG_BYTES = 32
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 COLOURS = ("#fde2b3", "#cfe8fc", "#d8f5c9", "#f6d0de", "#e3d9fb", "#d3f3ee")
 
 
@@ -60,7 +63,10 @@ class Health:
         not_text: entries of several bytes that are no UTF-8 by themselves (half characters).
         overlong: entries of more than :data:`OVERLONG_BYTES` bytes, longest first.
         unused: entries that a sample did not use, special ones left out; None without a sample.
+        unreachable: entries that no text is encoded to; None for kinds of models where that cannot be told.
         missing_bytes: bytes that no entry stands for.
+        model: what kind of tokenizer it is.
+        slow: why its own library has to encode instead of the compiled kernels; None when they serve it.
     """
 
     entries: int
@@ -69,52 +75,63 @@ class Health:
     not_text: tuple[Entry, ...]
     overlong: tuple[Entry, ...]
     unused: tuple[Entry, ...] | None
+    unreachable: tuple[Entry, ...] | None
     missing_bytes: tuple[int, ...]
+    model: str
+    slow: str | None
 
 
-def read_vocabulary(path: Path) -> list[Entry]:
+def read_vocabulary(path: Path | str, *, pattern: str | None = None) -> list[Entry]:
     """The entries of the tokenizer at ``path``, by id.
 
-    Byte-level vocabularies spell bytes as printable characters; those are turned back. Others stand for their
-    own UTF-8.
+    Byte-level vocabularies spell bytes as printable characters, SentencePiece spells a space as ``▁`` and bytes as
+    ``<0x0A>``; those are turned back. Others stand for their own UTF-8.
 
     Raises:
         UserError: there is no tokenizer.
     """
-    parsed = _parsed(path)
-    added = {token["id"]: token["content"] for token in parsed.get("added_tokens", ())}
-    byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
-    byte_level = "ByteLevel" in json.dumps([parsed.get("pre_tokenizer"), parsed.get("decoder")])
-    entries = {}
-    for word, number in _words(parsed["model"]):
-        spelled = byte_level and all(character in byte_of for character in word)
-        content = bytes(byte_of[character] for character in word) if spelled else word.encode()
-        entries[number] = Entry(number, content, number in added)
-    entries |= {number: Entry(number, content.encode(), True) for number, content in added.items()}
-    return [entries[number] for number in sorted(entries)]
+    return _entries(find_tokenizer(path, pattern=pattern))
 
 
-def health(path: Path, used: npt.NDArray[np.int64] | None = None) -> Health:
+def health(
+    path: Path | str, used: npt.NDArray[np.int64] | None = None, *, pattern: str | None = None
+) -> Health:
     """What the vocabulary at ``path`` is made of.
 
     Args:
-        path: the tokenizer's folder or ``tokenizer.json``.
+        path: the tokenizer's folder or file.
         used: how often a sample used each id (shape (vocab_size,)), to find the ones it did not.
+        pattern: how texts are cut, for a tiktoken rank file of an unknown name.
+
+    Raises:
+        UserError: there is no tokenizer.
     """
-    parsed = _parsed(path)
-    entries = read_vocabulary(path)
+    found = find_tokenizer(path, pattern=pattern)
+    parsed = json.loads(found.content)
+    entries = _entries(found)
     ordinary = [entry for entry in entries if not entry.special]
     single = {entry.content for entry in ordinary}
     overlong = [entry for entry in ordinary if len(entry.content) > OVERLONG_BYTES]
     return Health(
         entries=len(entries),
         special=len(entries) - len(ordinary),
-        merges=len(parsed["model"].get("merges") or ()),
+        merges=0 if found.model is not None else len(parsed["model"].get("merges") or ()),
+        model=_kind(found, parsed),
         not_text=tuple(entry for entry in ordinary if len(entry.content) > 1 and not entry.is_text),
         overlong=tuple(sorted(overlong, key=lambda entry: (-len(entry.content), entry.id))),
         unused=None if used is None else tuple(entry for entry in ordinary if not used[entry.id]),
+        unreachable=_unreachable(parsed, entries),
         missing_bytes=tuple(byte for byte in range(256) if bytes([byte]) not in single),
+        slow=why_not_compiled(found),
     )
+
+
+def _kind(found: FoundTokenizer, parsed: dict[str, Any]) -> str:
+    if found.model is not None:
+        return f"SentencePiece {read_model(found.model).kind}"
+    pattern = pattern_of(parsed)
+    kind = str(parsed["model"].get("type"))
+    return f"byte-level {kind}, cut as {pattern}" if pattern else kind
 
 
 def tokens_of(encoder: Encoder, vocabulary: Sequence[Entry], text: str) -> list[Entry]:
@@ -124,27 +141,64 @@ def tokens_of(encoder: Encoder, vocabulary: Sequence[Entry], text: str) -> list[
     return [entries[int(number)] for number in ids]
 
 
-def as_html(tokens: Iterable[Entry], title: str) -> str:
-    """A page that shows each token in a colour of its own, with its id when the pointer rests on it."""
-    spans = []
-    for position, entry in enumerate(tokens):
-        colour = COLOURS[position % len(COLOURS)]
-        breaks = "\n" * entry.content.count(b"\n")
-        spans.append(
-            f'<span style="background:{colour}" title="{entry.id}: {len(entry.content)} bytes">'
-            f"{html.escape(entry.shown())}</span>{breaks}"
-        )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        '<body style="font:16px/1.7 ui-monospace,monospace;max-width:60rem;margin:2rem auto;color:#111;'
-        f'background:#fff"><h1 style="font-size:1.1rem">{html.escape(title)}: {len(spans):,} tokens</h1>'
-        f'<pre style="white-space:pre-wrap;font:inherit">{"".join(spans)}</pre></body></html>\n'
-    )
+def _entries(found: FoundTokenizer) -> list[Entry]:
+    parsed = json.loads(found.content)
+    added = {token["id"]: token["content"] for token in parsed.get("added_tokens", ())}
+    if found.model is not None:
+        pieces = read_model(found.model).pieces
+        special = (UNKNOWN, CONTROL, UNUSED)
+        return [Entry(number, piece.content, piece.type in special) for number, piece in enumerate(pieces)]
+    byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
+    byte_level = "ByteLevel" in json.dumps([parsed.get("pre_tokenizer"), parsed.get("decoder")])
+    byte_fallback = bool(parsed["model"].get("byte_fallback"))
+    entries = {}
+    for word, number in _words(parsed["model"]):
+        if byte_level and all(character in byte_of for character in word):
+            content = bytes(byte_of[character] for character in word)
+        elif byte_fallback and _BYTE.fullmatch(word):
+            content = bytes([int(word[3:5], 16)])
+        else:
+            content = (word.replace(SPACE, " ") if byte_fallback else word).encode()
+        entries[number] = Entry(number, content, number in added)
+    entries |= {number: Entry(number, content.encode(), True) for number, content in added.items()}
+    return [entries[number] for number in sorted(entries)]
 
 
-def _parsed(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(tokenizer_files(path)[TOKENIZER].read_text("utf-8"))
-    return value
+def _unreachable(parsed: dict[str, Any], entries: Sequence[Entry]) -> tuple[Entry, ...] | None:
+    """Entries that the model makes of no text: its rules turn their own spelling into something else."""
+    from tokenizers import Tokenizer
+
+    from textmill.tokenizer.encode import HuggingFaceEncoder
+
+    model = parsed["model"]
+    if model.get("type") not in ("BPE", "Unigram"):
+        return None
+    whole_words = bool(model.get("ignore_merges"))
+    bare = {"model": model | ({"ignore_merges": False} if whole_words else {}), "added_tokens": []}
+    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "truncation", "padding"):
+        bare[part] = None
+    tokenizer = Tokenizer.from_str(json.dumps({"version": "1.0", **bare}))
+    library = HuggingFaceEncoder(json.dumps(parsed), None)
+    word_of = {number: word for word, number in _words(model)}
+    byte_fallback = bool(model.get("byte_fallback"))
+    ordinary = [
+        entry
+        for entry in entries
+        if not entry.special and not (byte_fallback and _BYTE.fullmatch(word_of[entry.id]))
+    ]
+    made = tokenizer.encode_batch_fast([word_of[entry.id] for entry in ordinary], add_special_tokens=False)
+    found = []
+    for entry, encoding in zip(ordinary, made, strict=True):
+        by_rules = encoding.ids == [entry.id]
+        if entry.is_text and library.pattern is not None:
+            # Cut apart before any rule applies, or one piece that is looked up as a whole.
+            one_piece = len(library.pieces(entry.content.decode())) == 1
+            by_rules = one_piece and (by_rules or whole_words)
+        elif whole_words:
+            by_rules = True
+        if not by_rules:
+            found.append(entry)
+    return tuple(found)
 
 
 def _words(model: dict[str, Any]) -> Iterable[tuple[str, int]]:
