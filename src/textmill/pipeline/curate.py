@@ -247,6 +247,7 @@ class _ShardPass:
                 rule=[removal["rule"] for removal in found],
                 matched_id=[removal["matched_id"] for removal in found],
                 similarity=[removal["similarity"] for removal in found],
+                detail=[removal.get("detail") for removal in found],
                 characters_before=batch.code_points[gone],
             )
             for rule in sorted({removal["rule"] for removal in found}):

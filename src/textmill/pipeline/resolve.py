@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from textmill.documents.shards import open_parquet_writer
 from textmill.pipeline.settings_codec import decode
 from textmill.steps import CuttingStep, GlobalStep, StepContext, cut_schema
-from textmill.steps.global_step import removal_schema
+from textmill.steps.global_step import with_details
 from textmill.steps.stage import Report
 from textmill.workspace.commits import Commit, FileRecord
 from textmill.workspace.ledger_tables import write_sorted
@@ -87,7 +87,7 @@ def answer_kind(step: GlobalStep) -> Literal["removals", "cuts"]:
 def _write_answer(answer: pa.Table | pa.RecordBatchReader, kind: str, path: Path) -> int:
     """Write an answer sorted; returns its rows. A reader is sorted by contract and never held as a whole."""
     if kind == "removals":
-        removals = answer.select(removal_schema().names).cast(removal_schema())
+        removals = with_details(answer)
         return write_sorted(removals, path, by=("shard", "id")) if removals.num_rows else 0
     schema = cut_schema()
     if isinstance(answer, pa.Table):

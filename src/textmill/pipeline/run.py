@@ -144,6 +144,7 @@ class _Coordinator:
                 "resumed": held,
                 "worker_peak_bytes": self.engine.peak_bytes,
                 "rules": plan.rules(),
+                **_prepared(plan),
             },
             tuple(commits) if len(ahead) == 1 else answers_only(commits),
             seconds,
@@ -165,7 +166,9 @@ class _Coordinator:
             # Later waves follow from the first; what they read is gone, so that it holds as a whole or not at all.
             first = ahead[0].items(())
             held = [known[item.name] for item in first if item.name in known]
-            same = all(one.matches(plan.fingerprint, item.inputs) for one, item in zip(held, first, strict=False))
+            same = all(
+                one.matches(plan.fingerprint, item.inputs) for one, item in zip(held, first, strict=False)
+            )
             if same and len(held) == len(first) and finished.fingerprint == plan.fingerprint:
                 self._remove_all_but(plan, finished.commits)
                 return None
@@ -182,7 +185,9 @@ class _Coordinator:
             if any(item.name not in current for item in items):
                 return current  # later waves follow from the whole of this one
             commits += [current[item.name] for item in items]
-        whole = finished and len(commits) == len(finished.commits) and finished.fingerprint == plan.fingerprint
+        whole = (
+            finished and len(commits) == len(finished.commits) and finished.fingerprint == plan.fingerprint
+        )
         return None if whole else current
 
     def stage(self, plan: PassPlan) -> None:
@@ -316,6 +321,26 @@ def _planned_only(workspace: Workspace, name: str, planned: set[str]) -> Manifes
 def _noted(ahead: Sequence[Wave], commits: Sequence[Commit]) -> dict[str, Any]:
     """What the phases of a global step measured."""
     return notes_of(commits) if len(ahead) > 1 else {}
+
+
+def _prepared(plan: PassPlan) -> dict[str, Any]:
+    """Which fingerprints a pass has made, so that a later run can tell whether they serve it; and where the
+    earlier runs lie that it was resolved against, so that their documents can be looked up.
+    """
+    step = plan.prepares
+    if step is None:
+        return {}
+    if plan.kind == "resolve":
+        earlier = list(getattr(step, "against", ()))
+        return {"earlier": {"step": step.step_id, "runs": earlier}} if earlier else {}
+    return {
+        "fingerprints": {
+            "step": step.name,
+            "id": step.step_id,
+            "settings": step.index_settings(),
+            "digest": step.index_digest(),
+        }
+    }
 
 
 def _summary(record: PassRecord) -> str:

@@ -7,7 +7,9 @@ needs more than that (the documents themselves, say) decides in phases: see :mod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textmill.steps.context import StepContext
 from textmill.steps.phases import Phase
@@ -41,8 +43,8 @@ class GlobalRunner(Protocol):
 
         Returns:
             One row per document to remove: ``shard`` int32, ``id`` binary(16), ``rule`` string,
-            ``matched_id`` binary(16), ``similarity`` float32. The answer may depend on the set of rows alone,
-            not on their order.
+            ``matched_id`` binary(16), ``similarity`` float32, and, where there is more to say than these,
+            ``detail`` string. The answer may depend on the set of rows alone, not on their order.
         """
         ...
 
@@ -58,6 +60,20 @@ class GlobalStep(StepSettings):
         """Load what the step needs and return its runner."""
         raise NotImplementedError
 
+    def index_settings(self) -> dict[str, Any]:
+        """The settings that decide what its fingerprints hold, as plain JSON values.
+
+        Fingerprints of another run serve this one only if these agree. All settings, unless a step knows
+        better: thresholds, for example, decide what is made of fingerprints, not what they are.
+        """
+        left_out = {"id", *self.cosmetic_fields()}
+        return self.model_dump(mode="json", exclude=left_out)
+
+    def index_digest(self) -> str:
+        """SHA-256 over name, version and :meth:`index_settings`: what kind of fingerprints these are."""
+        parts = [self.name, self.version, self.index_settings(), self.code()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
 
 def removal_schema() -> pa.Schema:
     """The columns of what :meth:`GlobalRunner.resolve` returns."""
@@ -72,3 +88,13 @@ def removal_schema() -> pa.Schema:
             pa.field("similarity", pa.float32()),
         ]
     )
+
+
+def with_details(removals: pa.Table) -> pa.Table:
+    """The columns of :func:`removal_schema` and ``detail``, which is null where the step gave none."""
+    import pyarrow as pa
+
+    schema = removal_schema().append(pa.field("detail", pa.string()))
+    if "detail" not in removals.schema.names:
+        removals = removals.append_column("detail", pa.nulls(removals.num_rows, pa.string()))
+    return removals.select(schema.names).cast(schema)
