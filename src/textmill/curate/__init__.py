@@ -27,6 +27,7 @@ from textmill.curate.gopher_repetition import GopherRepetition
 from textmill.curate.heuristics import Heuristics
 from textmill.curate.keywords import KeywordLines, Keywords
 from textmill.curate.language import Language
+from textmill.curate.line_dedup import LineDedup
 from textmill.curate.normalize import Normalize
 from textmill.curate.sample import Budget, Sample
 from textmill.curate.url_filter import UrlFilter
@@ -49,6 +50,7 @@ STEPS: dict[str, type[StepSettings]] = {
         Sample,
         Budget,
         ExactDedup,
+        LineDedup,
         Custom,
     )
 }
@@ -68,6 +70,7 @@ __all__ = [
     "KeywordLines",
     "Keywords",
     "Language",
+    "LineDedup",
     "Normalize",
     "Sample",
     "UrlFilter",

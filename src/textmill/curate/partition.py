@@ -11,6 +11,7 @@ from textmill.curate.earlier_runs import EarlierRun, earlier_rows
 from textmill.steps.context import StepContext
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 # DuckDB needs some memory for its buffers whatever the data.
@@ -36,6 +37,20 @@ def sorted_rows(
         order: SQL list of columns to sort by; must leave no two rows equal.
         earlier: runs whose fingerprints come in too, with ``shard`` -1 and priorities below 0.
     """
+    with connection_within(context) as connection:
+        connection.register("fingerprints", fingerprints)
+        query = f"SELECT {columns} FROM fingerprints"
+        if earlier:
+            own = [name for name in fingerprints.schema.names if name not in ("shard", "priority")]
+            rows = earlier_rows(connection, earlier, context, ", ".join(own))
+            query = f"SELECT {columns} FROM (FROM fingerprints UNION ALL BY NAME {rows})"
+        query = f"{query} ORDER BY {order}"
+        yield connection.sql(query).to_arrow_reader(_ROWS)
+
+
+@contextmanager
+def connection_within(context: StepContext) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB of its own that stays under the context's memory and spills into its scratch folder."""
     import duckdb
 
     with TemporaryDirectory(dir=context.scratch, prefix="sort-") as folder:
@@ -48,11 +63,4 @@ def sorted_rows(
             "autoload_known_extensions": False,
         }
         with duckdb.connect(config=settings) as connection:
-            connection.register("fingerprints", fingerprints)
-            query = f"SELECT {columns} FROM fingerprints"
-            if earlier:
-                own = [name for name in fingerprints.schema.names if name not in ("shard", "priority")]
-                rows = earlier_rows(connection, earlier, context, ", ".join(own))
-                query = f"SELECT {columns} FROM (FROM fingerprints UNION ALL BY NAME {rows})"
-            query = f"{query} ORDER BY {order}"
-            yield connection.sql(query).to_arrow_reader(_ROWS)
+            yield connection
