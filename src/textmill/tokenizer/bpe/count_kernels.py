@@ -41,6 +41,30 @@ _SHIFT = np.uint64(32)
 _LENGTH_AT = np.uint64(56)
 
 
+@inlined
+def mixed_key(low, high):
+    """What decides where a row stands in a table: its highest bits."""
+    if high >= LONG_WORD:
+        return low * _MIX_2
+    mixed = low * _MIX_1 + high * _MIX_2
+    mixed ^= mixed >> _SHIFT
+    return mixed * _MIX_3
+
+
+@kernel
+def copy_rows(source, table, bits):
+    """Put all rows of a table into a larger one of 2**bits rows, which is empty."""
+    shift = np.uint64(64 - bits)
+    mask = (1 << bits) - 1
+    for row in range(len(source)):
+        if source[row, HIGH] != _NOTHING:
+            slot = signed(mixed_key(source[row, LOW], source[row, HIGH]) >> shift)
+            while table[slot, HIGH] != _NOTHING:
+                slot = (slot + 1) & mask
+            for column in range(4):
+                table[slot, column] = source[row, column]
+
+
 @kernel
 def count_pieces(data, offsets, pattern, classes, key_masks, table, bits, most_rows, long, long_bytes, state):
     """Count the pieces of texts ``data[offsets[d]:offsets[d + 1]]``; whether it got to their end.
@@ -74,14 +98,10 @@ def count_pieces(data, offsets, pattern, classes, key_masks, table, bits, most_r
             if n <= CACHED_BYTES:
                 low = load_64(data, i) & load_64(key_masks, n << 4)
                 high = load_64(data, i + 8) & load_64(key_masks, (n << 4) + 8) | unsigned(n) << _LENGTH_AT
-                mixed = low * _MIX_1 + high * _MIX_2
-                mixed ^= mixed >> _SHIFT
-                mixed *= _MIX_3
             else:
                 low = piece_hash(data, i, n)
                 high = LONG_WORD | unsigned(n)
-                mixed = low * _MIX_2
-            slot = signed(mixed >> shift)
+            slot = signed(mixed_key(low, high) >> shift)
             while True:
                 key = load_64(table, (slot << 5) + 8)
                 if key == _NOTHING or (

@@ -30,6 +30,7 @@ TABLE_BYTES = 2**27
 LONG_BYTES = 2**26
 # A row is looked for from its place on until an empty one comes: tables are not filled further than this.
 FILLED = 0.6
+FIRST_BITS = 15
 BATCH_BYTES = 2 * 2**20
 _PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K}
 _DIGITS = {"pattern": kernels.DIGITS_BY_PATTERN, "single": kernels.DIGITS_SINGLE, "three": kernels.DIGITS_THREE}
@@ -176,7 +177,9 @@ class WordCounter:
         self._digits = _DIGITS[cuts.digits]
         self._cjk = np.array(CJK_RANGES if cuts.cjk == "character" else [], np.int64).reshape(-1, 2)
         self._masks = _key_masks()
-        self._bits = max(6, (table_bytes // kernels.ROW_BYTES).bit_length() - 1)
+        # A small table stays near the processor: it begins small.
+        self._most_bits = max(6, (table_bytes // kernels.ROW_BYTES).bit_length() - 1)
+        self._bits = min(FIRST_BITS, self._most_bits)
         self._table = np.zeros((1 << self._bits, 4), np.uint64)
         self._long = np.zeros(long_bytes + PADDING, np.uint8)
         self._state = np.zeros(5, np.int64)
@@ -193,7 +196,6 @@ class WordCounter:
             )
             offsets = borders[:count]
         self._state[TEXT] = self._state[BYTE] = 0
-        most_rows = int(FILLED * len(self._table))
         while not kernels.count_pieces(
             data.ctypes.data,
             offsets,
@@ -202,11 +204,14 @@ class WordCounter:
             self._masks.ctypes.data,
             self._table.ctypes.data,
             self._bits,
-            most_rows,
+            int(FILLED * len(self._table)),
             self._long.ctypes.data,
             len(self._long) - PADDING,
             self._state,
         ):
+            if self._state[ROWS] == int(FILLED * len(self._table)) and self._bits < self._most_bits:
+                self._grow()
+                continue
             self._spill()
             if self._state[WANTED] > len(self._long) - PADDING:
                 self._long = np.zeros(int(self._state[WANTED]) + PADDING, np.uint8)
@@ -215,9 +220,15 @@ class WordCounter:
         """Write what is in the table, and return all runs."""
         if self._state[ROWS]:
             self._spill()
-        self._table = np.zeros((0, 4), np.uint64)
+        self._table = np.zeros((64, 4), np.uint64)
         self._long = np.zeros(0, np.uint8)
         return self._runs
+
+    def _grow(self) -> None:
+        self._bits = min(self._bits + 2, self._most_bits)
+        table = np.zeros((1 << self._bits, 4), np.uint64)
+        kernels.copy_rows(self._table, table, self._bits)
+        self._table = table
 
     def _spill(self) -> None:
         rows = self._table[self._table[:, HIGH] != 0]
