@@ -32,7 +32,17 @@ from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
 from textmill.text.lines import Lines
 from textmill.text.sentences import abbreviations, sentence_roles, sentences_between, terminals
-from textmill.text.wide import count_leads
+from textmill.text.wide import (
+    WIDTH,
+    below,
+    caseless_mask,
+    copy_bytes,
+    count_leads,
+    equal_mask,
+    holds_byte,
+    item,
+    trailing_zeros,
+)
 
 CUTS = ("long_word", "no_terminal_punctuation", "few_words", "javascript", "policy", "citation")
 LONG_WORD, NO_END, FEW_WORDS, JAVASCRIPT, POLICY, CITATION, KEPT = 0, 1, 2, 3, 4, 5, 6
@@ -106,7 +116,6 @@ def cut_lines(data: npt.NDArray[np.uint8], lines: Lines, rules: LineRules) -> Cu
         index,
         blocks,
         _copy_roles(),
-        _triggers(),
     )
     return CutTexts(out, offsets, counts)
 
@@ -131,7 +140,6 @@ def c4_statistics(data: npt.NDArray[np.uint8], lines: Lines) -> dict[str, npt.ND
         lines.document_offsets,
         index,
         blocks,
-        _triggers(),
         sentence_roles(),
         terminals(),
         abbreviations(),
@@ -153,16 +161,6 @@ def _copy_roles() -> npt.NDArray[np.uint8]:
     return roles
 
 
-@lru_cache(maxsize=1)
-def _triggers() -> npt.NDArray[np.uint8]:
-    """uint8[256]: bytes that each phrase holds and that are rare, where `_says` looks closer."""
-    triggers = np.zeros(256, np.uint8)
-    for letter in b"jpkf":
-        triggers[[letter, letter - 0x20]] = letter
-    triggers[0x7B] = 0x7B
-    return triggers
-
-
 @kernel
 def _cut(
     data,
@@ -178,10 +176,9 @@ def _cut(
     index,
     blocks,
     roles,
-    triggers,
 ):
     data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
-    roles, triggers = borrowed(roles), borrowed(triggers)
+    roles = borrowed(roles)
     room = 0
     for line in range(text_starts.size):
         room += np.int64(text_ends[line]) - text_starts[line] + 1
@@ -194,7 +191,7 @@ def _cut(
         for line in range(document_offsets[document], document_offsets[document + 1]):
             start, end = np.int64(text_starts[line]), np.int64(text_ends[line])
             after, words, longest, removed = _copy_line(
-                data, start, end, out, at, citations, max_word_length, index, blocks, roles
+                data, start, end, out, at, citations, max_word_length, min_words, index, blocks, roles
             )
             if max_word_length >= 0 and longest > max_word_length:
                 verdict = LONG_WORD
@@ -203,7 +200,7 @@ def _cut(
             elif words < min_words:
                 verdict = FEW_WORDS
             else:
-                verdict = _verdict(_says(out, at, after, triggers), javascript, policy)
+                verdict = _verdict(_says(out, at, after), javascript, policy)
             if verdict != LONG_WORD:
                 counts[CITATION, document] += removed
             if verdict == KEPT:
@@ -217,11 +214,18 @@ def _cut(
 
 
 @kernel
-def _copy_line(data, start, end, out, at, citations, max_word_length, index, blocks, roles):
+def _copy_line(data, start, end, out, at, citations, max_word_length, min_words, index, blocks, roles):
     """Copy a line without its citations; where the copy ends, words and longest word of the line, citations.
 
-    A word is measured in code points only if its bytes are too many.
+    Words are counted up to `min_words` at least; a word is measured in code points only if its bytes are too many.
     """
+    if (max_word_length < 0 or end - start <= max_word_length) and not (
+        citations and holds_byte(data, start, end, 0x5B)
+    ):
+        words = _count_words(data, start, end, min_words, roles)
+        if words >= 0:
+            copy_bytes(out, at, data, start, end - start)
+            return at + end - start, words, 0, 0
     words = 0
     longest = 0
     removed = 0
@@ -281,6 +285,22 @@ def _copy_line(data, start, end, out, at, citations, max_word_length, index, blo
 
 
 @kernel
+def _count_words(data, start, end, enough, roles):
+    """Words of data[start:end], at most `enough`; -1 if that depends on what is not ASCII."""
+    words = 0
+    outside = True
+    for at in range(start, end):
+        if words >= enough:
+            break
+        role = item(roles, np.int64(item(data, at)))
+        if role == BEYOND_ASCII:
+            return -1
+        words += outside and role != SPACE
+        outside = role == SPACE
+    return words
+
+
+@kernel
 def _citation_end(data, place, end, index, blocks):
     """Where the citation that opens at `place` ends; `place` if it is none."""
     at = place + 1
@@ -329,41 +349,70 @@ def _verdict(says, javascript, policy):
 
 
 @kernel
-def _says(data, start, end, triggers):
+def _says(data, start, end):
     """Which of the phrases data[start:end] holds, as bits."""
     says = 0
-    at = start - 1
-    while True:
+    at = start
+    while at < end and at + WIDTH + 2 <= data.size:
+        found = _rare_triples(data, at)
+        if end - at < WIDTH:
+            found &= below(end - at)
+        while found:
+            says |= _says_at(data, start, end, at + np.int64(trailing_zeros(found)))
+            found &= found - np.uint64(1)
+        at += WIDTH
+    while at < end:
+        says |= _says_at(data, start, end, at)
         at += 1
-        while at < end and triggers[data[at]] == 0:
-            at += 1
-        if at == end:
-            break
-        trigger = triggers[data[at]]
-        following = data[at + 1] | 0x20 if at + 1 < end else 0
-        if trigger == 0x7B:
-            says |= SAYS_BRACKET
-        elif trigger == 0x6A:  # j
-            if following == 0x61 and _reads(data, start, end, at, b"javascript"):
-                says |= SAYS_JAVASCRIPT
-        elif trigger == 0x70:  # p, before s or o
-            if following == 0x73 and _reads(data, start, end, at - 7, b"lorem ipsum"):
-                says |= SAYS_LOREM_IPSUM
-            elif following == 0x6F and (
-                _reads(data, start, end, at - 8, b"privacy policy")
-                or _reads(data, start, end, at - 7, b"cookie policy")
-            ):
-                says |= SAYS_POLICY
-        elif trigger == 0x6B:  # k, before i
-            if following == 0x69 and (
-                _reads(data, start, end, at - 8, b"uses cookies")
-                or _reads(data, start, end, at - 10, b"use of cookies")
-                or _reads(data, start, end, at - 7, b"use cookies")
-            ):
-                says |= SAYS_POLICY
-        elif following == 0x20 and _reads(data, start, end, at - 7, b"terms of use"):  # f, before a space
-            says |= SAYS_POLICY
     return says
+
+
+@kernel
+def _rare_triples(data, at):
+    """Where of data[at:at + 32] a triple of letters begins that is rare and in one of the phrases, or a `{`."""
+    return (
+        equal_mask(data, at, 0x7B)
+        | _triple(data, at, 0x6A, 0x61, 0x76)  # jav: javascript
+        | _triple(data, at, 0x70, 0x73, 0x75)  # psu: lorem ipsum
+        | _triple(data, at, 0x70, 0x6F, 0x6C)  # pol: privacy policy, cookie policy
+        | _triple(data, at, 0x6B, 0x69, 0x65)  # kie: uses cookies, use of cookies, use cookies
+        | _triple(data, at, 0x66, 0x20, 0x75)  # f u: terms of use
+    )
+
+
+@kernel
+def _triple(data, at, one, two, three):
+    return (
+        caseless_mask(data, at, one) & caseless_mask(data, at + 1, two) & caseless_mask(data, at + 2, three)
+    )
+
+
+@kernel
+def _says_at(data, start, end, at):
+    """Which of the phrases has its rare triple at `at`, as a bit."""
+    letter = item(data, at)
+    if letter == 0x7B:
+        return SAYS_BRACKET
+    letter |= 0x20
+    if letter == 0x6A:
+        return SAYS_JAVASCRIPT if _reads(data, start, end, at, b"javascript") else 0
+    if letter == 0x70:
+        if _reads(data, start, end, at - 7, b"lorem ipsum"):
+            return SAYS_LOREM_IPSUM
+        policy = _reads(data, start, end, at - 8, b"privacy policy") or _reads(
+            data, start, end, at - 7, b"cookie policy"
+        )
+        return SAYS_POLICY if policy else 0
+    if letter == 0x6B:
+        cookies = (
+            _reads(data, start, end, at - 8, b"uses cookies")
+            or _reads(data, start, end, at - 10, b"use of cookies")
+            or _reads(data, start, end, at - 7, b"use cookies")
+        )
+        return SAYS_POLICY if cookies else 0
+    if letter == 0x66:
+        return SAYS_POLICY if _reads(data, start, end, at - 7, b"terms of use") else 0
+    return 0
 
 
 @kernel
@@ -399,13 +448,12 @@ def _count(
     document_offsets,
     index,
     blocks,
-    triggers,
     roles,
     marks,
     short,
     table,
 ):
-    data, index, blocks, triggers = borrowed(data), borrowed(index), borrowed(blocks), borrowed(triggers)
+    data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
     roles, marks, short = borrowed(roles), borrowed(marks), borrowed(short)
     for document in range(document_offsets.size - 1):
         lorem = 0
@@ -413,7 +461,7 @@ def _count(
         sentences = 0
         for line in range(document_offsets[document], document_offsets[document + 1]):
             start, end = np.int64(text_starts[line]), np.int64(text_ends[line])
-            says = _says(data, start, end, triggers)
+            says = _says(data, start, end)
             lorem += (says & SAYS_LOREM_IPSUM) != 0
             brackets += (says & SAYS_BRACKET) != 0
             sentences += sentences_between(data, start, end, index, blocks, roles, marks, short)

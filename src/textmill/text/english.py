@@ -21,6 +21,7 @@ Memory: as `segment_words`, and 11 bytes per byte of the longest chunk.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from textmill.text.classes import CATEGORY_SHIFT, WHITE_SPACE, class_of, class_t
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.english_chunks import (
     ALPHA,
+    CAPITAL,
     CURRENCY,
     CUT,
     DIGIT,
@@ -37,13 +39,25 @@ from textmill.text.english_chunks import (
     OPENS,
     OTHER_SYMBOL,
     QUOTE,
+    SMALL,
     cut_chunk,
     find_point,
     is_abbreviation,
     role_of_category,
     splits_after_three,
 )
+from textmill.text.hashing import PRIME_1, PRIME_2, up_to_8_bytes
 from textmill.text.inputs import checked
+from textmill.text.wide import (
+    WIDTH,
+    between_mask,
+    count_leads,
+    equal_mask,
+    item,
+    letters_from,
+    put,
+    trailing_zeros,
+)
 from textmill.text.words import LETTER, NUMBER, SYMBOL, Words
 
 QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
@@ -67,6 +81,27 @@ MODALS = "could would should might must"
 UNITS = "km m dm cm mm ha nm yd in ft kg g mg t lb oz kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K"
 
 
+# A character to which no rule gives a role, such as a hyphen.
+OTHER = 1024
+CHUNK_BYTES = 16
+KNOWN_CHUNKS = 4096
+
+
+class KnownChunks(NamedTuple):
+    """How chunks of at most CHUNK_BYTES were cut that were met before; a slot holds the last that fell there.
+
+    Attributes:
+        low, high: uint64[slots], the first and the second eight bytes of a chunk; 0 in an empty slot.
+        begins: uint16[slots], bit i: a token begins at byte i.
+        kinds: int64[slots], two bits for the kind of each token, the first one lowest.
+    """
+
+    low: npt.NDArray[np.uint64]
+    high: npt.NDArray[np.uint64]
+    begins: npt.NDArray[np.uint16]
+    kinds: npt.NDArray[np.int64]
+
+
 def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]) -> Words:
     """Find the English tokens of documents that lie one after another in one buffer.
 
@@ -86,6 +121,12 @@ def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]
         index,
         blocks,
         *_tables(),
+        KnownChunks(
+            np.zeros(KNOWN_CHUNKS, np.uint64),
+            np.zeros(KNOWN_CHUNKS, np.uint64),
+            np.zeros(KNOWN_CHUNKS, np.uint16),
+            np.zeros(KNOWN_CHUNKS, np.int64),
+        ),
         np.empty(longest, np.int32),
         np.empty(longest, np.uint16),
         np.empty(longest + 1, np.int32),
@@ -145,13 +186,15 @@ def _tables() -> Tables:
 
 @kernel
 def _longest_chunk(data, at, end):
-    """Bytes of the longest stretch without ASCII white space: no chunk has more characters."""
-    longest = 0
+    """Bytes of the longest stretch without a space or LF, or up to 62 more: no chunk has more characters."""
+    data = borrowed(data)
+    longest = np.int64(0)
     start = at
-    for place in range(at, end):
-        if data[place] == 32 or data[place] == 10:
-            longest = max(longest, place - start)
-            start = place + 1
+    while at + WIDTH <= end:
+        if equal_mask(data, at, 32) | equal_mask(data, at, 10):
+            longest = max(longest, at + WIDTH - start)
+            start = at
+        at += WIDTH
     return max(longest, end - start)
 
 
@@ -166,6 +209,7 @@ def _tokens(
     own_roles,
     words,
     borders,
+    chunks,
     points,
     roles,
     places,
@@ -191,83 +235,215 @@ def _tokens(
             ends = _grown(ends, count, capacity)
             kinds = _grown(kinds, count, capacity)
             characters = _grown(characters, count, capacity)
-        while at < end:
-            stop = at
-            while stop < end and data[stop] < 128 and ascii_roles[data[stop]] & ALPHA:
-                stop += 1
-            size = stop - at
-            follows = np.int64(data[stop]) if stop < end else 32
-            if follows == 32 or follows == 10:
-                # Most chunks: letters and no more.
-                if size == 0:
-                    at = stop + 1
-                    continue
-                if not (size == 5 or size == 6) or not splits_after_three(data, at, size, words, borders):
-                    starts[count], ends[count], kinds[count], characters[count] = at, stop, LETTER, size
-                    count += 1
-                    at = stop + 1
-                    continue
-            elif size > 0 and (stop + 1 == end or data[stop + 1] == 32 or data[stop + 1] == 10):
-                # A word and one mark; a full stop may belong to it.
-                plain = ascii_roles[follows] & CUT and follows != 0x27
-                if follows == 46:
-                    last = data[stop - 1]
-                    plain = 97 <= last <= 122 and not (
-                        size <= 7 and is_abbreviation(data, at, size, words, borders)
-                    )
-                if plain and not (
-                    (size == 5 or size == 6) and splits_after_three(data, at, size, words, borders)
-                ):
-                    starts[count], ends[count], kinds[count], characters[count] = at, stop, LETTER, size
-                    starts[count + 1], ends[count + 1], kinds[count + 1] = stop, stop + 1, SYMBOL
-                    characters[count + 1] = 1
-                    count += 2
-                    at = stop + 1
-                    continue
-            size = 0
-            places[0] = at
-            while at < end:
-                if data[at] < 128:
-                    point, value, after = np.int64(data[at]), np.int64(blocks[data[at]]), at + 1
-                    role = np.int64(ascii_roles[point])
-                else:
-                    point, after = decode(data, at, end)
-                    value, _ = classify(data, at, end, index, blocks)
-                    role = role_of_category(value >> CATEGORY_SHIFT)
-                    own = find_point(own_points, point)
-                    if own >= 0:
-                        role |= own_roles[own]
-                    elif value >> CATEGORY_SHIFT == OTHER_SYMBOL:
-                        role |= CUT | INSIDE
-                if value & WHITE_SPACE:
-                    break
-                points[size] = point
-                roles[size] = role
-                begins[size] = 0
-                size += 1
-                at = after
-                places[size] = at
-            if size == 0:
-                at = after
-                continue
-            begins[0] = 1
-            cut_chunk(points, roles, size, begins, words, borders)
-            begins[size] = 1
-            first = 0
-            kind = SYMBOL
-            for place in range(1, size + 1):
-                if roles[place - 1] & ALPHA:
-                    kind = LETTER
-                elif roles[place - 1] & NUMERAL and kind == SYMBOL:
-                    kind = NUMBER
-                if begins[place]:
-                    starts[count], ends[count] = places[first], places[place]
-                    kinds[count], characters[count] = kind, place - first
-                    count += 1
-                    first = place
-                    kind = SYMBOL
+        count = _cut_document(
+            data,
+            at,
+            end,
+            index,
+            blocks,
+            ascii_roles,
+            own_points,
+            own_roles,
+            words,
+            borders,
+            chunks,
+            points,
+            roles,
+            places,
+            begins,
+            starts,
+            ends,
+            kinds,
+            characters,
+            count,
+        )
         document_offsets[document + 1] = count
     return starts, ends, kinds, characters, document_offsets
+
+
+@kernel
+def _cut_document(
+    data,
+    at,
+    end,
+    index,
+    blocks,
+    ascii_roles,
+    own_points,
+    own_roles,
+    words,
+    borders,
+    chunks,
+    points,
+    roles,
+    places,
+    begins,
+    starts,
+    ends,
+    kinds,
+    characters,
+    count,
+):
+    """Tokens of data[at:end], written from place `count` on; returns the place after the last."""
+    starts, ends, kinds, characters = borrowed(starts), borrowed(ends), borrowed(kinds), borrowed(characters)
+    known_low, known_high = borrowed(chunks.low), borrowed(chunks.high)
+    known_begins, known_kinds = borrowed(chunks.begins), borrowed(chunks.kinds)
+    while at < end:
+        size = letters_from(data, at, end)
+        stop = at + size
+        follows = np.int64(item(data, stop)) if stop < end else 32
+        if follows == 32 or follows == 10:
+            # Most chunks: letters and no more.
+            if size == 0:
+                at = stop + 1
+                continue
+            if not (size == 5 or size == 6) or not splits_after_three(data, at, size, words, borders):
+                put(starts, count, at)
+                put(ends, count, stop)
+                put(kinds, count, LETTER)
+                put(characters, count, size)
+                count += 1
+                at = stop + 1
+                continue
+        elif size > 0 and (stop + 1 == end or data[stop + 1] == 32 or data[stop + 1] == 10):
+            # A word and one mark; a full stop may belong to it.
+            plain = ascii_roles[follows] & CUT and follows != 0x27
+            if follows == 46:
+                last = data[stop - 1]
+                plain = 97 <= last <= 122 and not (
+                    size <= 7 and is_abbreviation(data, at, size, words, borders)
+                )
+            if plain and not (
+                (size == 5 or size == 6) and splits_after_three(data, at, size, words, borders)
+            ):
+                starts[count], ends[count], kinds[count], characters[count] = at, stop, LETTER, size
+                starts[count + 1], ends[count + 1], kinds[count + 1] = stop, stop + 1, SYMBOL
+                characters[count + 1] = 1
+                count += 2
+                at = stop + 1
+                continue
+        chunk = at
+        known = _short_chunk_end(data, at, end, blocks)
+        if known > at:
+            slot, low, high = _chunk_key(data, at, known)
+            if item(known_low, slot) == low and item(known_high, slot) == high:
+                count = _write_known(
+                    data,
+                    at,
+                    known,
+                    np.uint64(item(known_begins, slot)),
+                    item(known_kinds, slot),
+                    starts,
+                    ends,
+                    kinds,
+                    characters,
+                    count,
+                )
+                at = known
+                continue
+        size = 0
+        together = np.int64(0)
+        places[0] = at
+        while at < end:
+            if data[at] < 128:
+                point, value, after = np.int64(data[at]), np.int64(blocks[data[at]]), at + 1
+                role = np.int64(ascii_roles[point])
+            else:
+                point, after = decode(data, at, end)
+                value, _ = classify(data, at, end, index, blocks)
+                role = role_of_category(value >> CATEGORY_SHIFT)
+                own = find_point(own_points, point)
+                if own >= 0:
+                    role |= own_roles[own]
+                elif value >> CATEGORY_SHIFT == OTHER_SYMBOL:
+                    role |= CUT | INSIDE
+            if value & WHITE_SPACE:
+                break
+            points[size] = point
+            roles[size] = role
+            begins[size] = 0
+            together |= role if role else OTHER
+            size += 1
+            at = after
+            places[size] = at
+        if size == 0:
+            at = after
+            continue
+        begins[0] = 1
+        letters = together & ~(ALPHA | SMALL | CAPITAL) == 0
+        if not (together & ~(DIGIT | NUMERAL) == 0 or (letters and (size < 5 or size > 6))):
+            cut_chunk(points, roles, size, begins, words, borders)
+        begins[size] = 1
+        first = 0
+        kind = SYMBOL
+        first_token = count
+        for place in range(1, size + 1):
+            if roles[place - 1] & ALPHA:
+                kind = LETTER
+            elif roles[place - 1] & NUMERAL and kind == SYMBOL:
+                kind = NUMBER
+            if begins[place]:
+                starts[count], ends[count] = places[first], places[place]
+                kinds[count], characters[count] = kind, place - first
+                count += 1
+                first = place
+                kind = SYMBOL
+        if known == at:
+            _remember(chunks, slot, low, high, chunk, starts, kinds, first_token, count)
+    return count
+
+
+@kernel
+def _short_chunk_end(data, at, end, blocks):
+    """Where the chunk at `at` ends, if it has at most CHUNK_BYTES and only ASCII ends it; else `at`."""
+    if at + WIDTH > data.size:
+        return at
+    size = np.int64(trailing_zeros(between_mask(data, at, 0, 32)))
+    if size >= end - at:
+        size = end - at
+    elif size < WIDTH and not item(blocks, np.int64(item(data, at + size))) & WHITE_SPACE:
+        return at
+    return at + size if size <= CHUNK_BYTES else at
+
+
+@kernel
+def _chunk_key(data, at, end):
+    """A slot for a chunk without NUL of at most 16 bytes, and the chunk itself as two numbers."""
+    low = up_to_8_bytes(data, at, min(end - at, 8))
+    high = up_to_8_bytes(data, at + 8, max(end - at - 8, 0))
+    mixed = (low ^ (high * PRIME_2) ^ (low >> np.uint64(29))) * PRIME_1
+    return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(KNOWN_CHUNKS - 1)), low, high
+
+
+@kernel
+def _write_known(data, at, end, begins, chunk_kinds, starts, ends, kinds, characters, count):
+    """Write the tokens of a chunk that was cut before; returns the place after the last."""
+    first = np.int64(0)
+    while begins:
+        begins &= begins - np.uint64(1)
+        last = np.int64(trailing_zeros(begins)) if begins else end - at
+        put(starts, count, at + first)
+        put(ends, count, at + last)
+        put(kinds, count, chunk_kinds & 3)
+        put(characters, count, count_leads(data, at + first, at + last))
+        chunk_kinds >>= 2
+        count += 1
+        first = last
+    return count
+
+
+@kernel
+def _remember(chunks, slot, low, high, chunk, starts, kinds, first, last):
+    """Keep how a chunk was cut: a bit where a token begins, two bits for each token's kind."""
+    begins = np.uint64(0)
+    chunk_kinds = np.int64(0)
+    for token in range(first, last):
+        begins |= np.uint64(1) << np.uint64(np.int64(starts[token]) - chunk)
+        chunk_kinds |= np.int64(kinds[token]) << (2 * (token - first))
+    chunks.low[slot] = low
+    chunks.high[slot] = high
+    chunks.begins[slot] = begins
+    chunks.kinds[slot] = chunk_kinds
 
 
 @kernel

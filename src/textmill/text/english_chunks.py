@@ -111,7 +111,10 @@ def _is_listed(word, which, words, borders):
 @kernel
 def splits_after_three(data, at, size, words, borders):
     """Whether the letters data[at:at + size] are `cannot`, `gonna` or `gotta`."""
-    word = np.uint64(data[at] | 0x20)
+    first = data[at] | 0x20
+    if first != 0x63 and first != 0x67:
+        return False
+    word = np.uint64(first)
     for place in range(1, size):
         word |= np.uint64(data[at + place]) << np.uint64(8 * place)
     return _is_listed(word, IN_THREE, words, borders)

@@ -37,6 +37,7 @@ from textmill.text.classes import (
 )
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
+from textmill.text.wide import WIDTH, beyond_ascii_mask, equal_mask, item, trailing_zeros
 
 # Unicode 18.0, PropList.txt, Sentence_Terminal beyond ASCII: first and last code point of each range.
 TERMINALS = (
@@ -180,8 +181,7 @@ def sentences_between(data, start, end, index, blocks, roles, marks, short):
     at = start
     while at < end:
         if not ended:
-            while at < end and roles[data[at]] <= SKIPPED:
-                at += 1
+            at = _next_mark(data, at, end)
             if at == end:
                 break
         role = roles[data[at]]
@@ -204,6 +204,29 @@ def sentences_between(data, start, end, index, blocks, roles, marks, short):
                 ended |= not _is_word(_class_at(data, at + 1, end, index, blocks))
             at += 1
     return count
+
+
+@kernel
+def _next_mark(data, at, end):
+    """The first byte of data[at:end] that may end a sentence: `.`, `!`, `?` or what is not ASCII; else `end`."""
+    while at + WIDTH <= data.size:
+        found = (
+            equal_mask(data, at, 0x2E)
+            | equal_mask(data, at, 0x21)
+            | equal_mask(data, at, 0x3F)
+            | beyond_ascii_mask(data, at)
+        )
+        if found:
+            return min(at + np.int64(trailing_zeros(found)), end)
+        at += WIDTH
+        if at >= end:
+            return end
+    while at < end:
+        byte = item(data, at)
+        if byte == 0x2E or byte == 0x21 or byte == 0x3F or byte >= 0x80:
+            return at
+        at += 1
+    return end
 
 
 @kernel

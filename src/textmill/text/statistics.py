@@ -21,6 +21,15 @@ from textmill.text.compilation import borrowed, kernel
 from textmill.text.hashing import hash_word
 from textmill.text.inputs import checked
 from textmill.text.lines import BULLET, ELLIPSIS, Lines
+from textmill.text.wide import (
+    WIDTH,
+    between_mask,
+    beyond_ascii_mask,
+    equal_mask,
+    item,
+    letter_mask,
+    ones,
+)
 from textmill.text.words import LETTER, SYMBOL, Words
 
 STATISTICS = (
@@ -222,36 +231,51 @@ def _count_characters(data, offsets, index, blocks, table):
     data, index, blocks = borrowed(data), borrowed(index), borrowed(blocks)
     for document in range(offsets.size - 1):
         at, end = offsets[document], offsets[document + 1]
-        characters = 0
-        letters = 0
-        white = 0
+        characters = np.int64(0)
+        letters = np.int64(0)
+        white = np.int64(0)
         unspaced = 0
-        hashes = 0
+        hashes = np.int64(0)
         ellipses = 0
         dots = 0
         while at < end:
-            byte = data[at]
-            if byte < 128:
-                value = np.int64(blocks[byte])
-                at += 1
-                hashes += byte == 35
-                if byte == 46:
-                    dots += 1
-                    if dots == 3:
-                        ellipses += 1
+            # Of ASCII without an ellipsis, 32 characters at once.
+            while at + WIDTH <= end and at + WIDTH + 2 <= data.size and (dots == 0 or item(data, at) != 46):
+                three_dots = (
+                    equal_mask(data, at, 46) & equal_mask(data, at + 1, 46) & equal_mask(data, at + 2, 46)
+                )
+                if three_dots or beyond_ascii_mask(data, at):
+                    break
+                characters += WIDTH
+                letters += ones(letter_mask(data, at))
+                white += ones(between_mask(data, at, 9, 13) | equal_mask(data, at, 32))
+                hashes += ones(equal_mask(data, at, 35))
+                dots = 0
+                at += WIDTH
+            stop = min(at + WIDTH, end)
+            while at < stop:
+                byte = item(data, at)
+                if byte < 128:
+                    value = np.int64(item(blocks, np.int64(byte)))
+                    at += 1
+                    hashes += byte == 35
+                    if byte == 46:
+                        dots += 1
+                        if dots == 3:
+                            ellipses += 1
+                            dots = 0
+                    else:
                         dots = 0
                 else:
                     dots = 0
-            else:
-                dots = 0
-                if byte == 0xE2 and at + 2 < end and data[at + 1] == 0x80 and data[at + 2] == 0xA6:
-                    ellipses += 1
-                value, at = classify(data, at, end, index, blocks)
-                unspaced += (value & UNSPACED) != 0
-            characters += 1
-            category = value >> CATEGORY_SHIFT
-            letters += 1 <= category <= 5
-            white += (value & WHITE_SPACE) != 0
+                    if byte == 0xE2 and at + 2 < end and data[at + 1] == 0x80 and data[at + 2] == 0xA6:
+                        ellipses += 1
+                    value, at = classify(data, at, end, index, blocks)
+                    unspaced += (value & UNSPACED) != 0
+                characters += 1
+                category = value >> CATEGORY_SHIFT
+                letters += 1 <= category <= 5
+                white += (value & WHITE_SPACE) != 0
         table[CHARACTERS, document] = characters
         table[LETTERS, document] = letters
         table[WHITE_SPACES, document] = white

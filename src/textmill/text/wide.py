@@ -201,6 +201,24 @@ def count_leads(data, start, end):
 
 
 @kernel
+def holds_byte(data, start, end, byte):
+    """Whether data[start:end] holds `byte`."""
+    at = start
+    while at < end and at + WIDTH <= data.size:
+        found = equal_mask(data, at, byte)
+        if end - at < WIDTH:
+            found &= below(end - at)
+        if found:
+            return True
+        at += WIDTH
+    while at < end:
+        if item(data, at) == byte:
+            return True
+        at += 1
+    return False
+
+
+@kernel
 def below(count):
     """The lowest `count` bits, at most 63 of them."""
     return (np.uint64(1) << np.uint64(count)) - np.uint64(1)

@@ -183,7 +183,11 @@ def _segment_document(data, begin, end, index, blocks, byte_roles, starts, ends,
             after = at + 1
             while after < end and item(data, after) == 32:
                 after += 1
-            if after < end and item(data, after) >= 128 and _belongs_to_space(data, after, end, index, blocks):
+            if (
+                after < end
+                and item(data, after) >= 128
+                and _belongs_to_space(data, after, end, index, blocks)
+            ):
                 after = NOTHING
         elif role != BEYOND_ASCII and (at + 1 >= end or item(data, at + 1) < 128):
             # No rule joins ASCII punctuation to an ASCII character that follows; CR LF is joined, but no token.
