@@ -1,27 +1,29 @@
-"""``tokens``: shards of tokens built, cut anew, consolidated, checked, counted and exported."""
+"""``tokens``: shards of tokens built, cut anew, consolidated, checked and counted."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textmill.cli import screen
+from textmill.cli import screen, token_exchange
 from textmill.cli.arguments import Commands, Parser, add_subcommands
+from textmill.cli.token_exchange import run_folder, whole_number
 from textmill.errors import UserError
 
 
 def register(add: Commands) -> None:
     """Add ``tokens`` and its commands."""
-    tokens = add_subcommands(add("tokens", "Token shards: build, consolidate, verify, count, export."))
+    tokens = add_subcommands(
+        add("tokens", "Token shards: build, consolidate, verify, count, fetch, import, export.")
+    )
     _add_build(tokens("build", "Tokenise text into shards train_000000.npy, ... of equal length."))
     _add_consolidate(tokens("consolidate", "Join numbered shards into tokens.bin and sample_ids.bin."))
 
     verify = tokens("verify", "Check token files against every promise made about them.")
     verify.add_argument("folder", metavar="FOLDER", help="numbered shards, consolidated files, or a run")
-    verify.add_argument("--vocab-size", type=count, metavar="N", help="every id must be below N")
+    verify.add_argument("--vocab-size", type=whole_number, metavar="N", help="every id must be below N")
     verify.set_defaults(run_command=_verify)
 
     stat = tokens("stat", "Tokens per shard, source and language, and how even the shards are.")
@@ -32,23 +34,13 @@ def register(add: Commands) -> None:
     reshard.add_argument("folder", metavar="FOLDER", help="holds train_000000.npy, ...")
     reshard.add_argument("--output", "--out", required=True, metavar="FOLDER", help="another folder")
     size = reshard.add_mutually_exclusive_group(required=True)
-    size.add_argument("--shard-tokens", "--shard-size", type=count, metavar="N", help="tokens of each shard")
-    size.add_argument("--shards", type=count, metavar="N", help="how many shards")
+    size.add_argument(
+        "--shard-tokens", "--shard-size", type=whole_number, metavar="N", help="tokens of each shard"
+    )
+    size.add_argument("--shards", type=whole_number, metavar="N", help="how many shards")
     reshard.set_defaults(run_command=_reshard)
 
-    export = tokens("export", "Write tokens in the formats of datatrove, Megatron-LM, nanoGPT, or as text.")
-    export.add_argument("folder", metavar="FOLDER", help="numbered shards, consolidated files, or a run")
-    export.add_argument("--format", required=True, choices=("ds", "megatron", "raw", "seq"), help="which")
-    export.add_argument(
-        "--output", "--out", required=True, metavar="PATH", help="files to write, without ending"
-    )
-    export.add_argument("--split", default="train", metavar="NAME", help="of a run (default: train)")
-    export.add_argument(
-        "--eos-id", type=int, metavar="N", help="ends documents, where no tokens.json says so"
-    )
-    export.add_argument("--seq-len", type=count, default=2048, metavar="N",
-                        help="tokens per line of seq (default: 2048)")  # fmt: skip
-    export.set_defaults(run_command=_export)
+    token_exchange.register(tokens)
 
 
 def _add_build(build: Parser) -> None:
@@ -62,9 +54,9 @@ def _add_build(build: Parser) -> None:
     build.add_argument(
         "--output", "--out", "--output-dir", required=True, metavar="FOLDER", help="where the shards go"
     )
-    build.add_argument("--shard-tokens", "--shard-size", type=count, default=1024**3, metavar="N",
+    build.add_argument("--shard-tokens", "--shard-size", type=whole_number, default=1024**3, metavar="N",
                        help="tokens of each shard (default: 1024**3)")  # fmt: skip
-    build.add_argument("--total", "--total-tokens", type=count, default=150 * 1024**3, metavar="N",
+    build.add_argument("--total", "--total-tokens", type=whole_number, default=150 * 1024**3, metavar="N",
                        help="tokens in all at most (default: 150 * 1024**3)")  # fmt: skip
     build.add_argument("--token-dtype", choices=("uint16", "uint32"), help="default: by the vocabulary")
     build.add_argument(
@@ -83,7 +75,7 @@ def _add_consolidate(consolidate: Parser) -> None:
     consolidate.add_argument(
         "--data-root", required=True, metavar="FOLDER", help="holds train_000000.npy, ...; gets the files"
     )
-    consolidate.add_argument("--seq-len", type=count, default=2048, metavar="N",
+    consolidate.add_argument("--seq-len", type=whole_number, default=2048, metavar="N",
                              help="tokens per sample (default: 2048)")  # fmt: skip
     consolidate.add_argument(
         "--sample-ids", choices=("correct", "upstream"),
@@ -107,29 +99,6 @@ def _add_consolidate(consolidate: Parser) -> None:
         help="join nothing: write sample_ids_000000.bin, ... beside the shards (Templar's newer layout)",
     )
     consolidate.set_defaults(run_command=_consolidate)
-
-
-def count(text: str) -> int:
-    """A positive number of tokens: ``1000000``, ``1M``, ``150*1024**3``.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    from textmill.steps.settings import Count
-
-    try:
-        value = 1
-        for factor in re.split(r"(?<!\*)\*(?!\*)", text.replace(" ", "")):
-            base, _, exponent = factor.partition("**")
-            number: int = TypeAdapter(Count).validate_python(base)
-            value *= number ** (int(exponent) if exponent else 1)
-    except (ValidationError, ValueError):
-        value = 0
-    if not 0 < value < 2**63:
-        raise argparse.ArgumentTypeError(f"expected a number such as 1000000, 1M or 1024**3, found {text!r}")
-    return value
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -274,7 +243,7 @@ def _consolidate_per_shard(arguments: argparse.Namespace, folder: Path) -> int:
 
 def _verify(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.folder)
-    run = _run_folder(folder)
+    run = run_folder(folder)
     if run is None:
         from textmill.tokens.numbered_verify import verify_numbered
 
@@ -301,7 +270,7 @@ def _stat(arguments: argparse.Namespace) -> int:
     from textmill.tokens.stat import count_tokens
 
     folder = Path(arguments.folder)
-    run = _run_folder(folder)
+    run = run_folder(folder)
     counts = count_tokens(run / "tokens" if run else folder, _documents(run) if run else [])
     rows = [[shard.name, screen.count(shard.tokens)] for shard in counts.shards]
     screen.print_table({"shard": "left", "tokens": "right"}, rows)
@@ -340,24 +309,6 @@ def _reshard(arguments: argparse.Namespace) -> int:
         f"tokens      {sum(shard.tokens for shard in made):,}, {made[0].tokens:,} each, the last {made[-1].tokens:,}"
     )
     return 0
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from textmill.tokens.export import export_tokens, open_stream
-
-    folder = Path(arguments.folder)
-    run = _run_folder(folder)
-    stream = open_stream(run / "tokens" if run else folder, arguments.split, arguments.eos_id)
-    for path in export_tokens(stream, Path(arguments.output), arguments.format, seq_len=arguments.seq_len):
-        print(f"{path}  {screen.size(path.stat().st_size)}")
-    return 0
-
-
-def _run_folder(folder: Path) -> Path | None:
-    """The run that a path means: its own folder, or its ``tokens/`` folder; None when it is no run's."""
-    if (folder / "tokens" / "index.json").is_file():
-        return folder
-    return folder.absolute().parent if (folder / "index.json").is_file() else None
 
 
 def _documents(run: Path) -> list[Path]:

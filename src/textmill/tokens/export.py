@@ -6,6 +6,8 @@
     megatron  NAME.bin + NAME.idx         Megatron-LM: raw tokens; lengths and byte offsets of documents
     raw       NAME.bin                    nanoGPT, OLMo: raw tokens
     seq       NAME.seq                    text: one sequence of seq_len ids per line, the rest dropped
+    hf        NAME/train-00000.parquet    Hugging Face: column input_ids, a row per sequence, the rest dropped
+    templar   NAME/train_000000.npy       uint32 shards, NAME/sample_ids_000000.bin: an id per sample of each
 
 All numbers are little-endian. Documents end in the end-of-text token, which stays with them. Memory is one
 block of tokens; lists of documents are copied from their table, or found by the end-of-text token.
@@ -27,10 +29,16 @@ from textmill.tokens.consolidated import MANIFEST as CONSOLIDATED
 from textmill.tokens.consolidated import TOKENS_BIN, Manifest
 from textmill.tokens.index import INDEX, TokenIndex
 from textmill.tokens.numbered_shards import BLOCK_BYTES, NumberedShard, blocks, list_shards, read_header
+from textmill.tokens.shard_filler import ShardFiller
+from textmill.tokens.shard_ids import write_shard_ids
 from textmill.tokens.shard_manifest import ShardManifest
 
-Format = Literal["ds", "megatron", "raw", "seq"]
-FORMATS: tuple[Format, ...] = ("ds", "megatron", "raw", "seq")
+Format = Literal["ds", "megatron", "raw", "seq", "hf", "templar"]
+FORMATS: tuple[Format, ...] = ("ds", "megatron", "raw", "seq", "hf", "templar")
+
+# Tokens of a Parquet file, and of a shard where the source has none, about.
+PARQUET_TOKENS = 2**27
+TEMPLAR_TOKENS = 2**30
 
 # Megatron-LM, core/datasets/indexed_dataset.py: magic, version, codes of dtypes.
 _MEGATRON_MAGIC = b"MMIDIDX\x00\x00"
@@ -104,7 +112,7 @@ def export_tokens(stream: TokenStream, target: Path, kind: Format, *, seq_len: i
         stream: the tokens.
         target: path without ending: ``out/corpus`` gives ``out/corpus.ds`` and ``out/corpus.ds.index``.
         kind: one of :data:`FORMATS`.
-        seq_len: tokens per line of ``seq``.
+        seq_len: tokens per line of ``seq`` and ``hf``, and per sample id of ``templar``.
 
     Raises:
         UserError: a format that lists documents, and nothing says where they end; tokens that do not fit.
@@ -116,6 +124,8 @@ def export_tokens(stream: TokenStream, target: Path, kind: Format, *, seq_len: i
             hint="add --eos-id N",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    if kind in ("hf", "templar"):
+        return _into_folder(stream, target, kind, seq_len)
     endings = {"ds": (".ds", ".ds.index"), "megatron": (".bin", ".idx"), "raw": (".bin",), "seq": (".seq",)}
     finals = [target.with_name(target.name + ending) for ending in endings[kind]]
     partials = [path.with_name(path.name + ".partial") for path in finals]
@@ -138,18 +148,75 @@ def export_tokens(stream: TokenStream, target: Path, kind: Format, *, seq_len: i
     return finals
 
 
+def _into_folder(stream: TokenStream, target: Path, kind: Format, seq_len: int) -> list[Path]:
+    """Files of a format that fills a folder, made in another one and moved when all are complete."""
+    if target.exists() and any(target.iterdir()):
+        raise UserError("The folder to write is not empty.", where=str(target), hint="name another --output")
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        if kind == "hf":
+            _write_parquet(stream, partial, seq_len)
+        else:
+            _write_templar(stream, partial, seq_len)
+        if target.exists():
+            target.rmdir()
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return sorted(target.iterdir())
+
+
+def _write_parquet(stream: TokenStream, folder: Path, seq_len: int) -> None:
+    """``train-00000.parquet``, ...: a row per sequence, column ``input_ids``, as Hugging Face's tools name it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([pa.field("input_ids", pa.list_(pa.int32()))])
+    writer, rows, files = None, 0, 0
+    for sequences in _sequences(stream, seq_len):
+        _check_fits(sequences, "Hugging Face's 32-bit integers")
+        if writer is None:
+            writer = pq.ParquetWriter(folder / f"train-{files:05d}.parquet", schema, compression="zstd")
+        flat = pa.array(np.ascontiguousarray(sequences, np.int32).reshape(-1))
+        offsets = pa.array(np.arange(len(sequences) + 1, dtype=np.int32) * seq_len)
+        writer.write_table(pa.Table.from_arrays([pa.ListArray.from_arrays(offsets, flat)], schema=schema))
+        rows += len(sequences)
+        if rows * seq_len >= PARQUET_TOKENS:
+            writer.close()
+            writer, rows, files = None, 0, files + 1
+    if writer is not None:
+        writer.close()
+
+
+def _write_templar(stream: TokenStream, folder: Path, seq_len: int) -> None:
+    """uint32 shards with an id per sample; samples do not run from shard to shard."""
+    size = stream.shards[0].tokens if stream.shards else TEMPLAR_TOKENS
+    filler = ShardFiller(folder, "uint32", max(1, size), lambda _shard, _place: None, tables=False)
+    for block in stream.blocks():
+        filler.add(block)
+    filler.close()
+    write_shard_ids(folder, seq_len=seq_len)
+
+
+def _check_fits(tokens: npt.NDArray[Any], what: str) -> None:
+    if tokens.size and int(tokens.max()) >= 2**31:
+        raise UserError(
+            f"A token does not fit into {what}.",
+            expected="ids below 2147483648",
+            found=str(int(tokens.max())),
+        )
+
+
 def _write_raw(stream: TokenStream, path: Path, dtype: np.dtype[Any], ends_path: Path | None = None) -> int:
     """Tokens to ``path``, ends of documents (uint64, in tokens) to ``ends_path``; returns how many documents."""
     documents = start = last = 0
     ends = ends_path.open("wb") if ends_path is not None else None
     with path.open("wb") as file:
         for block in stream.blocks():
-            if dtype.kind == "i" and len(block) and int(block.max()) >= 2**31:
-                raise UserError(
-                    "A token does not fit into Megatron's 32-bit integers.",
-                    expected="ids below 2147483648",
-                    found=str(int(block.max())),
-                )
+            if dtype.kind == "i":
+                _check_fits(block, "Megatron's 32-bit integers")
             file.write(block.astype(dtype, copy=False).data)
             if ends is not None:
                 found = np.flatnonzero(block == stream.eos_id) + start + 1
@@ -196,12 +263,19 @@ def _write_megatron_index(ends_path: Path, documents: int, dtype: np.dtype[Any],
 
 
 def _write_seq(stream: TokenStream, path: Path, seq_len: int) -> None:
-    rest = np.zeros(0, stream.dtype)
     with path.open("w", encoding="ascii") as file:
-        for block in stream.blocks():
-            for start in range(0, len(block), 2**20):
-                rest = np.concatenate([rest, block[start : start + 2**20]])
-                whole = len(rest) // seq_len * seq_len
-                for line in rest[:whole].reshape(-1, seq_len).tolist():
-                    file.write(" ".join(map(str, line)) + "\n")
-                rest = rest[whole:]
+        for sequences in _sequences(stream, seq_len):
+            for line in sequences.tolist():
+                file.write(" ".join(map(str, line)) + "\n")
+
+
+def _sequences(stream: TokenStream, seq_len: int) -> Iterator[npt.NDArray[Any]]:
+    """All whole sequences, some at a time: shape (n, seq_len)."""
+    rest = np.zeros(0, stream.dtype)
+    for block in stream.blocks():
+        for start in range(0, len(block), 2**20):
+            rest = np.concatenate([rest, block[start : start + 2**20]])
+            whole = len(rest) // seq_len * seq_len
+            if whole:
+                yield rest[:whole].reshape(-1, seq_len)
+            rest = rest[whole:]

@@ -55,6 +55,19 @@ class Rows(NamedTuple):
     languages: Sequence[str | None]
 
 
+def table_of(rows: Rows, start: int) -> pa.Table:
+    """A table of documents whose first one begins at token ``start``."""
+    columns = [
+        pa.array(rows.ids, pa.binary(16)),
+        pa.array(start + np.cumsum(rows.lengths) - rows.lengths),
+        pa.array(rows.lengths),
+        pa.array(rows.sizes),
+        pa.array(rows.sources, pa.string()),
+        pa.array(rows.languages, pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=NUMBERED_DOCUMENTS_SCHEMA)
+
+
 class OrderedPart:
     """A part that keeps the order of the source; holds one batch of documents."""
 
@@ -69,7 +82,7 @@ class OrderedPart:
         """Append documents: their tokens one after the other."""
         self._file.write(np.ascontiguousarray(tokens, self._dtype).data)
         if len(rows.ids):
-            self._table.write_table(_table(rows, self.tokens))
+            self._table.write_table(table_of(rows, self.tokens))
         self.tokens += len(tokens)
 
     def __enter__(self) -> OrderedPart:
@@ -202,18 +215,6 @@ def _in_order_of_hash(
     order = np.lexsort((ids[:, 1], ids[:, 0], rows["hash"]))
     slices = [tokens[start:end] for start, end in zip(starts[order], ends[order], strict=True)]
     return np.concatenate(slices) if slices else tokens, rows[order]
-
-
-def _table(rows: Rows, start: int) -> pa.Table:
-    columns = [
-        pa.array(rows.ids, pa.binary(16)),
-        pa.array(start + np.cumsum(rows.lengths) - rows.lengths),
-        pa.array(rows.lengths),
-        pa.array(rows.sizes),
-        pa.array(rows.sources, pa.string()),
-        pa.array(rows.languages, pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=NUMBERED_DOCUMENTS_SCHEMA)
 
 
 def write_record(path: Path, record: dict[str, Any]) -> dict[str, Any]:

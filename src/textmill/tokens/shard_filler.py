@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -78,21 +79,34 @@ class ShardFiller:
         rows = pq.read_table(table_path(piece), use_threads=False) if self._tables else None
         position = start
         for block in blocks(header, start):
-            block = block[: stop - position]
-            while len(block):
-                self._open()
-                assert self._file is not None
-                part = block[: self._shard_tokens - self._filled]
-                self._file.write(np.ascontiguousarray(part, self._dtype).data)
-                if rows is not None:
-                    self._add_rows(rows, position, position + len(part), stop if whole else 2**62)
-                self._filled += len(part)
-                position += len(part)
-                block = block[len(part) :]
-                if self._filled == self._shard_tokens:
-                    self._finish(position)
+            position = self._pour(block[: stop - position], position, rows, stop if whole else 2**62)
             if position >= stop:
                 break
+
+    def add(self, tokens: npt.NDArray[Any], rows: pa.Table | None = None) -> None:
+        """Append tokens from memory, and the documents that start in them.
+
+        Args:
+            tokens: one dimension.
+            rows: a table of documents whose offsets count from the first of ``tokens``.
+        """
+        self._pour(tokens, 0, rows, 2**62)
+
+    def _pour(self, block: npt.NDArray[Any], position: int, rows: pa.Table | None, limit: int) -> int:
+        """Append a block that stands at ``position`` of its piece; returns where it ends."""
+        while len(block):
+            self._open()
+            assert self._file is not None
+            part = block[: self._shard_tokens - self._filled]
+            self._file.write(np.ascontiguousarray(part, self._dtype).data)
+            if rows is not None:
+                self._add_rows(rows, position, position + len(part), limit)
+            self._filled += len(part)
+            position += len(part)
+            block = block[len(part) :]
+            if self._filled == self._shard_tokens:
+                self._finish(position)
+        return position
 
     def close(self) -> None:
         """Finish the last shard, however short."""

@@ -22,8 +22,8 @@ class ShardManifest:
         dtype: uint16 or uint32, of every shard.
         vocab_size: every id is below it.
         eos_id: stands after each document and nowhere else.
-        eos_token: its spelling.
-        tokenizer_sha256: of the ``tokenizer.json`` that made the ids.
+        eos_token: its spelling; None for imported tokens.
+        tokenizer_sha256: of the ``tokenizer.json`` that made the ids; None for imported tokens.
         shard_tokens: tokens of every shard but the last.
         failed: records that could not be read or encoded; ``failures.jsonl`` says why.
         cut: whether the budget of tokens cut the last document short.
@@ -34,8 +34,8 @@ class ShardManifest:
     dtype: str
     vocab_size: int
     eos_id: int
-    eos_token: str
-    tokenizer_sha256: str
+    eos_token: str | None
+    tokenizer_sha256: str | None
     shard_tokens: int
     failed: int
     cut: bool
