@@ -5,7 +5,7 @@
     transforms (new texts)     normalize · c4_lines · keyword_lines
     filters (scores, rules)    language · url_filter · keywords · heuristics · gopher_quality ·
                                gopher_repetition · c4 · fineweb · sample · custom
-    global (all documents)     exact_dedup · budget
+    global (all documents)     exact_dedup · near_dedup · budget
 
     documents ─► normalize ─► language ─► gopher_quality ─► c4_lines ─► c4 ─► exact_dedup ─► kept
                  in the order of the recipe; filters side by side share one analysis of the text
@@ -28,6 +28,7 @@ from textmill.curate.heuristics import Heuristics
 from textmill.curate.keywords import KeywordLines, Keywords
 from textmill.curate.language import Language
 from textmill.curate.line_dedup import LineDedup
+from textmill.curate.near_dedup import NearDedup
 from textmill.curate.normalize import Normalize
 from textmill.curate.sample import Budget, Sample
 from textmill.curate.url_filter import UrlFilter
@@ -51,6 +52,7 @@ STEPS: dict[str, type[StepSettings]] = {
         Budget,
         ExactDedup,
         LineDedup,
+        NearDedup,
         Custom,
     )
 }
@@ -71,6 +73,7 @@ __all__ = [
     "Keywords",
     "Language",
     "LineDedup",
+    "NearDedup",
     "Normalize",
     "Sample",
     "UrlFilter",

@@ -37,8 +37,9 @@ class TableWriter:
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Append rows."""
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-        for start in range(0, table.num_rows, _GROUP_ROWS):
-            piece = table.slice(start, _GROUP_ROWS)
+        size = min(_GROUP_ROWS, max(1, table.num_rows * _GROUP_BYTES // max(1, table.nbytes)))
+        for start in range(0, table.num_rows, size):
+            piece = table.slice(start, size)
             self._pending.append(piece)
             self.rows += piece.num_rows
             self._bytes += piece.nbytes

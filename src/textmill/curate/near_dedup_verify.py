@@ -1,0 +1,313 @@
+"""Near-duplicates decided: exact comparison, in order of priority, of the documents of whole clusters.
+
+    for each document, the one of highest priority first:
+        candidates = kept documents that share a band with it and whose signatures agree in enough places
+        compare with them in order of priority: the first whose Jaccard similarity reaches the threshold displaces it
+        if there is none, it is kept
+
+Ten thousand near copies of a page are compared with the one that stays, once each. What is dropped displaces
+nothing, so a chain A ~ B ~ C costs B alone when A and C differ.
+
+*Enough places*: as many as a pair exactly at the threshold falls short of with probability 10**-6 at most (binomial
+distribution). So this saves comparisons and loses one pair in a million of those nearest to the threshold. It is
+an estimate of a sample already taken, and the same for everyone who computes it.
+"""
+
+# Kernels have no annotations: Numba infers their types.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from textmill.curate.earlier_runs import EARLIER, detail_of, earlier_runs
+from textmill.curate.near_dedup import binary_column, binary_rows
+from textmill.text.compilation import kernel
+from textmill.text.minhash import band_keys
+
+if TYPE_CHECKING:
+    from textmill.curate.near_dedup import NearDedup
+    from textmill.steps.phases import PhaseWork
+
+RULE = "near_duplicate"
+MISSED = 1e-6
+# The largest groups of a partition, by the document that is kept: for the review.
+_LARGEST = 20
+_EXAMPLES = 3
+_BLOCK = 65_536
+
+
+def verify(work: PhaseWork, settings: NearDedup) -> None:
+    """Write ``removals``, ``losses`` (documents removed, by priority) and ``clusters`` (the largest).
+
+    Reads the evidence of a partition, in which clusters are whole.
+    """
+    with TemporaryDirectory(dir=work.context.scratch, prefix="verify-") as folder:
+        evidence = _Evidence(Path(folder), settings)
+        tables = ["evidence", "earlier_evidence"] if settings.against else ["evidence"]
+        for table in tables:
+            for batch in work.rows(table):
+                evidence.add(batch)
+        order = evidence.order()
+        matched, similarity, counts = decide(
+            order,
+            int((evidence.shards[order] == EARLIER).sum()),
+            evidence.buckets(settings)[order],
+            evidence.signatures(settings.permutations),
+            *evidence.sets(),
+            settings.threshold,
+            agreement(settings.threshold, settings.permutations),
+            settings.most_compared,
+        )
+        compared, estimated, left_out = (int(count) for count in counts)
+        work.note(compared=compared, estimated=estimated, left_out=left_out)
+        _write(work, settings, evidence, order, matched, similarity)
+
+
+def _write(
+    work: PhaseWork,
+    settings: NearDedup,
+    evidence: _Evidence,
+    order: npt.NDArray[np.int64],
+    matched: npt.NDArray[np.int64],
+    similarity: npt.NDArray[np.float64],
+) -> None:
+    places = np.flatnonzero(matched >= 0)
+    if not len(places):
+        return
+    gone, kept = order[places], order[matched[places]]
+    shards = evidence.shards[gone]
+    by_place = np.lexsort([*evidence.halves(gone)[::-1], shards])
+    gone, kept, places = gone[by_place], kept[by_place], places[by_place]
+    runs = earlier_runs(settings, settings.against)
+    details = [
+        detail_of(runs, int(priority)) if priority < 0 else None for priority in evidence.priorities[kept]
+    ]
+    removals = pa.table(
+        {
+            "shard": pa.array(evidence.shards[gone], pa.int32()),
+            "id": binary_column(evidence.ids[gone]),
+            "rule": pa.array([RULE] * len(gone), pa.string()),
+            "matched_id": binary_column(evidence.ids[kept]),
+            "similarity": pa.array(similarity[places], pa.float32()),
+            "detail": pa.array(details, pa.string()),
+        }
+    )
+    work.write("removals", removals)
+    priorities, losses = np.unique(evidence.priorities[gone], return_counts=True)
+    work.write("losses", pa.table({"priority": pa.array(priorities, pa.int64()), "removed": losses}))
+    owners, sizes = np.unique(kept, return_counts=True)
+    largest = sorted(zip(-sizes, evidence.ids[owners].tolist(), owners, strict=True))[:_LARGEST]
+    rows = [
+        {
+            "id": evidence.ids[owner].tobytes(),
+            "removed": int(-size),
+            "examples": [evidence.ids[one].tobytes() for one in gone[kept == owner][:_EXAMPLES]],
+        }
+        for size, _, owner in largest
+    ]
+    work.write("clusters", pa.Table.from_pylist(rows, CLUSTER_SCHEMA))
+
+
+CLUSTER_SCHEMA = pa.schema(
+    [("id", pa.binary(16)), ("removed", pa.int64()), ("examples", pa.list_(pa.binary(16)))]
+)
+
+
+class _Evidence:
+    """Evidence of a partition: shingles and signatures in mapped files, the rest in memory."""
+
+    def __init__(self, folder: Path, settings: NearDedup) -> None:
+        self._folder = folder
+        self._earlier_first = bool(settings.against)
+        self._files = {name: (folder / name).open("wb") for name in ("signatures", "shingles")}
+        self._ids: list[npt.NDArray[np.uint8]] = []
+        self._numbers: dict[str, list[Any]] = {"shard": [], "priority": [], "rank": [], "size": []}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Append rows of evidence."""
+        if not batch.num_rows:
+            return
+        self._ids.append(binary_rows(batch.column("id")).copy())
+        for name in ("shard", "priority", "rank"):
+            self._numbers[name].append(np.asarray(batch.column(name)).copy())
+        self._files["signatures"].write(binary_rows(batch.column("signature")).tobytes())
+        shingles = batch.column("shingles")
+        borders = np.frombuffer(shingles.buffers()[1], np.int64)[shingles.offset :][: len(shingles) + 1]
+        data = shingles.buffers()[2]
+        self._files["shingles"].write(memoryview(data)[borders[0] : borders[-1]] if data else b"")
+        self._numbers["size"].append(np.diff(borders) // 8)
+
+    def order(self) -> npt.NDArray[np.int64]:
+        """Places of the documents in order of priority; those of earlier runs first."""
+        for file in self._files.values():
+            file.close()
+        self.ids = np.concatenate(self._ids) if self._ids else np.zeros((0, 16), np.uint8)
+        self.shards = self._joined("shard", np.int32)
+        self.priorities = self._joined("priority", np.int64)
+        ranks = self._joined("rank", np.float64)
+        own = self.shards != EARLIER
+        ranks[~own] = 0.0
+        high, low = self.halves(np.arange(len(self.ids)))
+        return np.lexsort([low, high, self.priorities, -ranks, own])
+
+    def halves(self, places: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        """Ids as two numbers that sort as the ids do."""
+        halves = np.ascontiguousarray(self.ids[places]).view(">u8").astype(np.uint64)
+        return halves[:, 0], halves[:, 1]
+
+    def signatures(self, permutations: int) -> npt.NDArray[np.uint32]:
+        """uint32[documents, permutations]."""
+        prints: npt.NDArray[np.uint32] = _mapped(self._folder / "signatures", np.uint32)
+        return prints.reshape(-1, permutations)
+
+    def sets(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """All shingles, and where each document's begin and end."""
+        sizes = self._joined("size", np.int64)
+        return _mapped(self._folder / "shingles", np.uint64), np.concatenate([[0], np.cumsum(sizes)])
+
+    def buckets(self, settings: NearDedup) -> npt.NDArray[np.int64]:
+        """int64[documents, bands]: equal numbers for equal keys."""
+        bands, rows = settings.shape()
+        prints = self.signatures(settings.permutations)
+        keys = np.empty((len(prints), bands), np.uint64)
+        for start in range(0, len(prints), _BLOCK):
+            part = prints[start : start + _BLOCK]
+            keys[start : start + _BLOCK] = band_keys(part, bands, rows).view(np.uint64)[:, :, 0]
+        _, numbers = np.unique(keys, return_inverse=True)
+        return numbers.reshape(keys.shape).astype(np.int64)
+
+    def _joined(self, name: str, kind: Any) -> Any:
+        parts = self._numbers[name]
+        return np.concatenate(parts).astype(kind) if parts else np.zeros(0, kind)
+
+
+def agreement(threshold: float, permutations: int) -> int:
+    """Places in which signatures of a pair at the threshold agree, at least, but for one pair in a million."""
+    missed = 0.0
+    for places in range(permutations + 1):
+        ways = (
+            math.lgamma(permutations + 1) - math.lgamma(places + 1) - math.lgamma(permutations - places + 1)
+        )
+        chance = ways + places * math.log(threshold) + (permutations - places) * math.log1p(-threshold)
+        missed += math.exp(chance)
+        if missed > MISSED:
+            return places
+    return permutations
+
+
+def _mapped(path: Path, kind: Any) -> Any:
+    if not path.stat().st_size:
+        return np.zeros(0, kind)
+    return np.asarray(np.memmap(path, kind, "r+"))
+
+
+@kernel
+def decide(order, earlier, buckets, signatures, shingles, borders, threshold, agreement, most_compared):
+    """Which document, of higher priority and kept, displaces each: see the module's docstring.
+
+    Args:
+        order: int64[n], rows of the evidence in order of priority.
+        earlier: how many of the first are of earlier runs, and kept whatever they resemble.
+        buckets: int64[n, bands], in that order.
+        signatures, shingles, borders: by row of the evidence.
+        threshold: Jaccard similarity.
+        agreement: places of the signatures that must agree.
+        most_compared: kept documents that a bucket compares with, those of highest priority.
+
+    Returns:
+        int64[n], places in the order, -1 where a document is kept; float64[n] similarity; and three counts: exact
+        comparisons, pairs that the estimate excluded, pairs (per bucket) that `most_compared` left out.
+    """
+    count, bands = buckets.shape
+    matched = np.full(count, -1, np.int64)
+    similarity = np.zeros(count)
+    counts = np.zeros(3, np.int64)
+    number = 0
+    for place in range(count):
+        for band in range(bands):
+            number = max(number, buckets[place, band] + 1)
+    # The kept documents of each bucket, as chains in order of priority: first and last entry, length, all kept.
+    first = np.full(number, -1, np.int64)
+    last = np.full(number, -1, np.int64)
+    held = np.zeros(number, np.int64)
+    kept = np.zeros(number, np.int64)
+    owner = np.empty(1024, np.int64)
+    following = np.empty(1024, np.int64)
+    used = 0
+    seen = np.full(count, -1, np.int64)
+    candidates = np.empty(bands * min(most_compared, count), np.int64)
+    for place in range(count):
+        if place >= earlier:
+            found = 0
+            for band in range(bands):
+                bucket = buckets[place, band]
+                counts[2] += kept[bucket] - held[bucket]
+                entry = first[bucket]
+                while entry >= 0:
+                    if seen[owner[entry]] != place:
+                        seen[owner[entry]] = place
+                        candidates[found] = owner[entry]
+                        found += 1
+                    entry = following[entry]
+            row = order[place]
+            mine = shingles[borders[row] : borders[row + 1]]
+            for other in np.sort(candidates[:found]):
+                other_row = order[other]
+                agree = 0
+                for position in range(signatures.shape[1]):
+                    agree += signatures[row, position] == signatures[other_row, position]
+                if agree < agreement:
+                    counts[1] += 1
+                    continue
+                counts[0] += 1
+                value = jaccard(mine, shingles[borders[other_row] : borders[other_row + 1]], threshold)
+                if value >= threshold:
+                    matched[place] = other
+                    similarity[place] = value
+                    break
+        if matched[place] >= 0:
+            continue
+        for band in range(bands):
+            bucket = buckets[place, band]
+            kept[bucket] += 1
+            if held[bucket] == most_compared:
+                continue
+            held[bucket] += 1
+            if used == owner.size:
+                owner = np.append(owner, np.empty(used, np.int64))
+                following = np.append(following, np.empty(used, np.int64))
+            owner[used] = place
+            following[used] = -1
+            if first[bucket] < 0:
+                first[bucket] = used
+            else:
+                following[last[bucket]] = used
+            last[bucket] = used
+            used += 1
+    return matched, similarity, counts
+
+
+@kernel
+def jaccard(first, second, threshold):
+    """Shared numbers of two ascending sets, divided by all; 0 as soon as `threshold` cannot be reached."""
+    sizes = first.size + second.size
+    # shared / (sizes - shared) >= threshold; one less, so that rounding excludes nothing.
+    needed = threshold * sizes / (1.0 + threshold) - 1.0
+    shared, at, to = 0, 0, 0
+    while at < first.size and to < second.size:
+        one, two = first[at], second[to]
+        if one == two:
+            shared += 1
+        elif shared + min(first.size - at, second.size - to) < needed:
+            return 0.0
+        at += one <= two
+        to += two <= one
+    return shared / (sizes - shared)
