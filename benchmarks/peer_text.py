@@ -1,7 +1,7 @@
 """fastText and word segmentation of other libraries. Runs in the peers' environment: imports nothing of textmill.
 
 python peer_text.py language MODEL FILE     # {"cpu": seconds, "labels": [...], "scores": [...]}
-python peer_text.py words icu|uniseg FILE   # per document its segments, without those of white space alone
+python peer_text.py words icu|uniseg|... FILE   # per document its segments, without those of white space alone
 """
 
 import itertools
@@ -17,7 +17,7 @@ def main() -> None:
     if task == "language":
         print(json.dumps(language(name, texts)))
     else:
-        segment = {"icu": icu_segments, "uniseg": uniseg_segments}[name]()
+        segment = SEGMENTERS[name]()
         for text in texts:
             print(json.dumps(segment(text)))
 
@@ -60,6 +60,42 @@ def uniseg_segments():
     from uniseg.wordbreak import words
 
     return lambda text: [part for part in words(text) if not part.isspace()]
+
+
+def rjieba_segments():
+    """Chinese words by jieba's dictionary and hidden Markov model."""
+    import rjieba
+
+    return lambda text: [part for part in rjieba.cut(text) if not part.isspace()]
+
+
+def sudachipy_segments():
+    """Japanese words by Sudachi's core dictionary, in its shortest units (A), a line at a time."""
+    import sudachipy
+
+    tokenizer = sudachipy.Dictionary().create(sudachipy.SplitMode.A)
+
+    def segment(text: str) -> list:
+        found = [part.surface() for line in text.split("\n") for part in tokenizer.tokenize(line)]
+        return [part for part in found if part and not part.isspace()]
+
+    return segment
+
+
+def pythainlp_segments():
+    """Thai words by PyThaiNLP's maximal matching (newmm) with its own word list."""
+    from pythainlp.tokenize import word_tokenize
+
+    return lambda text: [part for part in word_tokenize(text, engine="newmm") if not part.isspace()]
+
+
+SEGMENTERS = {
+    "icu": icu_segments,
+    "uniseg": uniseg_segments,
+    "rjieba": rjieba_segments,
+    "sudachipy": sudachipy_segments,
+    "pythainlp": pythainlp_segments,
+}
 
 
 if __name__ == "__main__":

@@ -22,13 +22,23 @@ REQUIREMENTS = {
     # Its English word and sentence tokenizer is spaCy's blank `en`: no model, no nltk data.
     "spacy": "spacy>=3.8,<4",
     "regex": "regex",
+    # Its readers and its deduplication; later xxhash refuses the strings that it passes.
+    "orjson": "orjson",
+    "tokenizers": "tokenizers",
+    "xxhash": "xxhash>=3.5,<4",
     "fasttext": "fasttext-numpy2-wheel==0.9.2",
     "fasteners": "fasteners",
     "uniseg": "uniseg>=0.10",
 }
 OPTIONAL = {
+    "daft": "daft>=0.7",
     # Has no wheels: compiled where the headers of ICU are installed (Debian: libicu-dev, pkg-config, g++).
     "icu": "PyICU",
+    # Words of Chinese, Japanese and Thai by dictionaries made for each.
+    "rjieba": "rjieba>=0.2",
+    "sudachipy": "sudachipy>=0.6",
+    "sudachidict_core": "sudachidict_core",
+    "pythainlp": "pythainlp>=5",
 }
 
 

@@ -1,9 +1,10 @@
-"""Words beside ICU and uniseg: the same borders, and the same number of words, by script.
+"""Words beside other libraries: the same borders, and the same number of words, by script.
 
     python -m benchmarks words --udhr FOLDER [--characters 3000]
 
-uniseg knows UAX #29 alone, as textmill does. ICU (where PyICU is installed) adds dictionaries for Thai, Lao, Khmer,
-Burmese, Chinese and Japanese: what its words are, a rule by rule segmentation cannot know.
+uniseg knows UAX #29 alone, as textmill does by default. ICU (where PyICU is installed) adds dictionaries for Thai, Lao,
+Khmer, Burmese, Chinese and Japanese, as textmill does with `dictionary: true`. Segmenters made for one language
+(jieba, Sudachi, PyThaiNLP, each where it is installed) tell how far two dictionaries agree.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from benchmarks import corpus, peers
+from textmill.curate.tokens import dictionary_words_of, tokens_of
 from textmill.documents import Batch
+from textmill.text.dictionary import has_dictionaries
 
 
 def main() -> int:
@@ -39,20 +42,40 @@ def main() -> int:
     else:
         sample = corpus.sample(corpus.data_folders(options.data), 1)
         found = [(name, text[: options.characters]) for name, text in sample]
-    path = peers.ROOT / "build" / "bench" / "words.jsonl"
-    corpus.write_lines(found, path)
-    ours = [segments(text) for _, text in found]
     for peer in ("uniseg", "icu"):
-        if not peers.has(python, peer):
-            print(f"{peer} is not installed in the peers' environment: left out")
-            continue
-        lines = peers.run(python, "peer_text.py", "words", peer, str(path)).splitlines()
-        report(peer, found, ours, [json.loads(line) for line in lines])
+        compare(python, peer, found, dictionary=False)
+    if not has_dictionaries():
+        print("icu4py (the extra cjk) is not installed: words by dictionary are left out")
+        return 0
+    unspaced = [(name, text) for name, text in found if len(text) > 200 and is_unspaced(text)]
+    compare(python, "icu", unspaced, dictionary=True)
+    for peer, languages in SPECIALISTS.items():
+        compare(python, peer, [each for each in unspaced if each[0].startswith(languages)], dictionary=True)
     return 0
 
 
-def segments(text: str) -> list[str]:
-    words = Batch.from_texts([text]).words
+# Segmenters made for one language, and how files in it are named.
+SPECIALISTS = {"rjieba": ("cmn_hans",), "sudachipy": ("jpn",), "pythainlp": ("tha",)}
+
+
+def compare(python: Path, peer: str, found: list[corpus.Document], dictionary: bool) -> None:
+    if not found or not peers.has(python, peer):
+        print(f"{peer}: not installed in the peers' environment, or no such texts: left out")
+        return
+    path = peers.ROOT / "build" / "bench" / "words.jsonl"
+    corpus.write_lines(found, path)
+    ours = [segments(text, dictionary) for _, text in found]
+    lines = peers.run(python, "peer_text.py", "words", peer, str(path)).splitlines()
+    print("\nwords by dictionary" if dictionary else "\nwords by UAX #29", end="")
+    report(peer, found, ours, [json.loads(line) for line in lines])
+
+
+def is_unspaced(text: str) -> bool:
+    return bool(dictionary_words_of(Batch.from_texts([text])).unspaced[0])
+
+
+def segments(text: str, dictionary: bool) -> list[str]:
+    words = tokens_of(Batch.from_texts([text]), "unicode", dictionary)
     raw = text.encode()
     return [raw[a:b].decode() for a, b in zip(words.starts, words.ends, strict=True)]
 
