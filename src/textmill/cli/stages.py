@@ -15,9 +15,16 @@ TITLE = "stages by themselves"
 def register(add: Commands) -> None:
     """Add the commands of this group."""
     tokenizer = add_subcommands(add("tokenizer", "Tokenizers: train, inspect, count, compare, export."))
-    train = tokenizer("train", "Train byte-level BPE on text files.")
+    train = tokenizer("train", "Train a tokenizer on text files.")
     _inputs(train)
     train.add_argument("--vocab-size", default="32000", metavar="N", help="entries in all (default: 32000)")
+    train.add_argument(
+        "--kind", metavar="KIND", help="bpe (default), sentencepiece-bpe or sentencepiece-unigram"
+    )
+    train.add_argument("--pattern", metavar="NAME", help="where bpe cuts texts: gpt2, cl100k (default), o200k")
+    train.add_argument(
+        "--sample", metavar="GROUP", help="even out what it learns from: by language, or by source"
+    )
     train.add_argument("--out", "--output", required=True, metavar="FOLDER", help="run folder to write")
     train.add_argument("--workers", default="0", metavar="N", help="worker processes")
     train.set_defaults(run_command=_train)
@@ -35,6 +42,9 @@ def _inputs(parser: Parser) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     changes = [("tokenizer.train.vocab_size", arguments.vocab_size, "--vocab-size")]
+    for name in ("kind", "pattern", "sample"):
+        if getattr(arguments, name) is not None:
+            changes.append((f"tokenizer.train.{name}", getattr(arguments, name), f"--{name}"))
     folder = _run(arguments, {"tokenizer": {"train": {"vocab_size": 32_000}}}, changes)
     print(f"\ntokenizer   {Path(folder, 'tokenizer')}")
     return 0

@@ -20,6 +20,8 @@ from textmill.tokenizer.sentencepiece_model import CONTROL, SPACE, UNKNOWN, UNUS
 
 # An entry of more bytes than any word has: a line of dashes, a licence header, a run of spaces.
 OVERLONG_BYTES = 32
+# Eleven characters of Chinese or Devanagari are 33 bytes and may be a word all the same.
+OVERLONG_CHARACTERS = 12
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 COLOURS = ("#fde2b3", "#cfe8fc", "#d8f5c9", "#f6d0de", "#e3d9fb", "#d3f3ee")
 
@@ -43,9 +45,7 @@ class Entry:
 
     def shown(self) -> str:
         """The entry for people: text as it is, what cannot be seen as an escape."""
-        if not self.is_text:
-            return "".join(f"\\x{byte:02x}" for byte in self.content)
-        text = self.content.decode()
+        text = self.content.decode("utf-8", "backslashreplace")
         visible = {" ": " ", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
         return "".join(
             visible.get(c, c if c.isprintable() else c.encode("unicode_escape").decode()) for c in text
@@ -61,8 +61,10 @@ class Health:
         special: special and added tokens.
         merges: merges of the model.
         not_text: entries of several bytes that are no UTF-8 by themselves (half characters).
-        overlong: entries of more than :data:`OVERLONG_BYTES` bytes, longest first.
-        unused: entries that a sample did not use, special ones left out; None without a sample.
+        overlong: entries of more than :data:`OVERLONG_BYTES` bytes and :data:`OVERLONG_CHARACTERS` characters,
+            longest first.
+        unused: entries that a sample did not use, special ones and single bytes left out; None without a
+            sample.
         unreachable: entries that no text is encoded to; None for kinds of models where that cannot be told.
         missing_bytes: bytes that no entry stands for.
         model: what kind of tokenizer it is.
@@ -111,7 +113,13 @@ def health(
     entries = _entries(found)
     ordinary = [entry for entry in entries if not entry.special]
     single = {entry.content for entry in ordinary}
-    overlong = [entry for entry in ordinary if len(entry.content) > OVERLONG_BYTES]
+    overlong = [
+        entry
+        for entry in ordinary
+        if len(entry.content) > OVERLONG_BYTES
+        and len(entry.content.decode("utf-8", "replace")) > OVERLONG_CHARACTERS
+    ]
+    many = [entry for entry in ordinary if len(entry.content) > 1]
     return Health(
         entries=len(entries),
         special=len(entries) - len(ordinary),
@@ -119,7 +127,7 @@ def health(
         model=_kind(found, parsed),
         not_text=tuple(entry for entry in ordinary if len(entry.content) > 1 and not entry.is_text),
         overlong=tuple(sorted(overlong, key=lambda entry: (-len(entry.content), entry.id))),
-        unused=None if used is None else tuple(entry for entry in ordinary if not used[entry.id]),
+        unused=None if used is None else tuple(entry for entry in many if not used[entry.id]),
         unreachable=_unreachable(parsed, entries),
         missing_bytes=tuple(byte for byte in range(256) if bytes([byte]) not in single),
         slow=why_not_compiled(found),

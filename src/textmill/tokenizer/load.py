@@ -108,7 +108,7 @@ def why_not_compiled(found: FoundTokenizer) -> str | None:
     from textmill.tokenizer.fast.encoder import why_not
 
     if found.model is not None:
-        return "a SentencePiece model is encoded by its own library"
+        return "it is a SentencePiece model"
     try:
         return why_not(json.loads(found.content), HuggingFaceEncoder(found.content, found.eos_token))
     except ValueError as error:

@@ -21,7 +21,7 @@ pre { font: 15px/1.9 ui-monospace, "DejaVu Sans Mono", monospace; white-space: p
 pre span { padding: .12em 0; border-radius: 3px; }
 pre span.special { outline: 2px solid #b3261e; }
 pre span:hover { outline: 2px solid #16181d; }
-i { font-style: normal; color: #8a6d1d; opacity: .75; }
+i { font-style: normal; color: #6b4e00; }
 table { border-collapse: collapse; }
 td, th { padding: .2rem 1.2rem .2rem 0; text-align: left; vertical-align: top; font-weight: normal; }
 th { color: #4a4f5a; white-space: nowrap; }
