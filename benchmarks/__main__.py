@@ -15,6 +15,7 @@ BENCHMARKS = {
     "parity": "verdicts beside datatrove's, document by document",
     "language": "language identification beside fastText; accuracy by length of text",
     "words": "word borders beside uniseg and ICU",
+    "dedup": "MinHash signatures beside datatrove and Daft; whole runs; quality on graded copies",
     "scores": "scoring every document beside scoring survivors only",
     "encoding": "encoding beside tiktoken and Hugging Face with the same vocabulary",
     "text_kernels": "every text kernel beside its plain-Python oracle",
@@ -53,6 +54,8 @@ def impossible(name: str) -> str | None:
 
         return None if torch.cuda.is_available() else "no GPU"
     if name == "text_kernels" and importlib.util.find_spec("hypothesis") is None:
+        return "it needs the development requirements"
+    if name == "dedup" and importlib.util.find_spec("hypothesis") is None:
         return "it needs the development requirements"
     return None
 
