@@ -32,6 +32,18 @@ def register(tokens: Callable[[str, str], Parser]) -> None:
                         help="tokens per line of seq, row of hf, sample of templar (default: 2048)")  # fmt: skip
     export.set_defaults(run_command=_export)
 
+    fetch = tokens(
+        "fetch", "Fetch token files from S3-compatible or other storage, with checksums and resume."
+    )
+    fetch.add_argument("url", metavar="URL", help="s3://bucket/prefix, or any other URL that fsspec knows")
+    fetch.add_argument("--output-dir", "--output", "--out", required=True, metavar="FOLDER", help="where to")
+    fetch.add_argument("--endpoint-url", metavar="URL", help="of the S3-compatible store")
+    fetch.add_argument("--anonymous", action="store_true", help="ask without credentials")
+    fetch.add_argument("--include", default="*", metavar="PATTERN", help="names to fetch (default: all)")
+    fetch.add_argument("--num-proc", "--workers", type=int, default=4, metavar="N",
+                       help="files at a time (default: 4)")  # fmt: skip
+    fetch.set_defaults(run_command=_fetch)
+
     read = tokens("import", "Tokens of other tools into shards train_000000.npy, ...")
     read.add_argument(
         "path", metavar="PATH", help="file, or folder (hf, templar), or the name without ending"
@@ -121,5 +133,30 @@ def _import(arguments: argparse.Namespace) -> int:
         f"documents   {sum(shard.documents for shard in shards):,}"
         if shards[0].documents_sha256
         else "documents   unknown: nothing says where they end (--eos-id)"
+    )
+    return 0
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from textmill.cli.progress import TerminalProgress
+    from textmill.tokens.fetch import fetch_tokens
+
+    with TerminalProgress() as progress:
+        progress.start("fetching tokens", 0, "")
+        fetched = fetch_tokens(
+            arguments.url,
+            Path(arguments.output_dir),
+            endpoint_url=arguments.endpoint_url,
+            anonymous=arguments.anonymous,
+            include=arguments.include,
+            workers=arguments.num_proc,
+            progress=lambda done, total: progress.update("fetching files", done, total),
+        )
+    for file in fetched.files:
+        print(f"{file.path}  {screen.size(file.size)}  checked by {file.checked}")
+    total = sum(file.size for file in fetched.files)
+    print(
+        f"{len(fetched.files):,} files, {screen.size(total)}, of which {screen.size(fetched.bytes_read)} "
+        f"came now, in {arguments.output_dir}"
     )
     return 0
