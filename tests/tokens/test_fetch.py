@@ -282,7 +282,7 @@ def test_from_s3(
     assert not (tmp_path / "o" / "not-ours.bin").exists()
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     assert fetch_tokens("s3://tokens/set", tmp_path / "o").bytes_read == 0, "the endpoint of the environment"
-    bucket.put_object(Bucket="tokens", Key="set/train_000001.npy", Body=content("c", 3 * 2**20))
+    bucket.put_object(Bucket="tokens", Key="set/train_000001.npy", Body=content("cc", 3 * 2**20))
     assert fetch_tokens("s3://tokens/set", tmp_path / "o").bytes_read == 3 * 2**20, "a changed object"
     assert (
         main(
