@@ -5,8 +5,8 @@
 
 Both get the same texts from memory, take turns, and work on one thread; CPU seconds are compared, and the two
 `tokenizer.json` must be equal byte by byte, or it says so and exits with 1. `--large` trains on so many MB, made
-from the same texts over and over with one letter in 300 changed at random each time (so that new words keep coming,
-faster than in real text), in a process of its own, and tells its peak of memory.
+from the same texts over and over with one letter in 300 (`--vary`) changed at random each time (so that new words
+keep coming, faster than in real text), in a process of its own, and tells its peak of memory.
 """
 
 from __future__ import annotations
@@ -39,12 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--patterns", nargs="+", choices=list(PATTERNS), default=["cl100k"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=float, metavar="MB")
+    parser.add_argument(
+        "--vary", type=int, default=300, help="with --large: one letter in so many is changed"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     texts = [text for _, text in sample(data_folders(arguments.data), arguments.megabytes)]
     if arguments.child:
-        large(texts, arguments.large * 1e6, arguments.vocab_sizes[0], arguments.patterns[0])
+        large(texts, arguments.large * 1e6, arguments)
         return 0
     if arguments.large:
         given = [str(each) for each in (sys.argv[1:] if argv is None else argv)]
@@ -83,13 +86,15 @@ def measure(texts: list[str], pattern: str, vocab_size: int, rounds: int) -> boo
     return same
 
 
-def large(texts: list[str], size: float, vocab_size: int, pattern: str) -> None:
+def large(texts: list[str], size: float, arguments: argparse.Namespace) -> None:
     """Train on ``size`` bytes of varied text and print what it took."""
+    vocab_size, pattern = arguments.vocab_sizes[0], arguments.patterns[0]
+    rate = arguments.vary
     made = [0.0]
     base = peak()
     start = time.process_time()
     wall = time.perf_counter()
-    trained = train(varied(texts, size, made), cuts=Cuts(pattern), vocab_size=vocab_size, compiled=True)
+    trained = train(varied(texts, size, rate, made), cuts=Cuts(pattern), vocab_size=vocab_size, compiled=True)
     spent = time.process_time() - start - made[0]
     assert trained.cut is not None
     print(
@@ -102,7 +107,7 @@ def large(texts: list[str], size: float, vocab_size: int, pattern: str) -> None:
     )
 
 
-def varied(texts: list[str], size: float, made: list[float]) -> Iterator[str]:
+def varied(texts: list[str], size: float, rate: int, made: list[float]) -> Iterator[str]:
     """The texts over and over, each time with other letters changed; adds the seconds it takes to ``made``."""
     choose = np.random.default_rng(1)
     letters = np.frombuffer(b"etaoinshrdlucmfwypvbgkjqxz", np.uint8)
@@ -110,7 +115,7 @@ def varied(texts: list[str], size: float, made: list[float]) -> Iterator[str]:
         for text in texts:
             start = time.thread_time()
             content = np.frombuffer(text.encode(), np.uint8).copy()
-            places = choose.integers(0, len(content), len(content) // 300)
+            places = choose.integers(0, len(content), len(content) // rate)
             places = places[(content[places] >= 97) & (content[places] <= 122)]
             content[places] = choose.choice(letters, len(places))
             result = content.tobytes().decode()

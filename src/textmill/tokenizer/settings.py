@@ -62,6 +62,10 @@ class SampleBalance(Settings):
         return value
 
 
+# What only byte-level BPE knows.
+BPE_FIELDS = ("pattern", "digits", "cjk", "normalizer", "min_frequency", "max_token_length")
+
+
 class TokenizerTraining(Settings):
     """Train a vocabulary on the run's own documents.
 
@@ -79,20 +83,41 @@ class TokenizerTraining(Settings):
         le=2**31,
         description="Entries in all: 256 bytes, merges, special tokens. A small corpus may give fewer.",
     )
-    pattern: Literal["gpt2", "cl100k", "o200k"] = Field(
+    pattern: Literal["gpt2", "cl100k", "o200k", "gpt4", "llama3", "gpt4o"] = Field(
         default="cl100k",
-        description="Where texts are cut before merging: as GPT-2, as GPT-4 and LLaMA-3, or as GPT-4o.",
+        description="Where texts are cut before merging: as GPT-2, as GPT-4 and LLaMA-3 (cl100k; gpt4 and llama3 "
+        "are other names for it), or as GPT-4o (o200k, gpt4o).",
+    )
+    digits: Literal["pattern", "single", "three"] = Field(
+        default="pattern",
+        description="Digits: as the pattern has them, each by itself, or in groups of up to three from the left. "
+        "cl100k and o200k have groups of three already.",
+    )
+    cjk: Literal["pattern", "character"] = Field(
+        default="pattern",
+        description="Chinese and Japanese: as the pattern has them (a clause is one piece), or each Han and Kana "
+        "character by itself, so that no entry spans two.",
+    )
+    normalizer: Literal["none", "nfc", "nfd", "nfkc", "nfkd"] = Field(
+        default="none",
+        description="Unicode normalization form (UAX #15) that texts are brought to before they are cut, in training "
+        "and whenever the tokenizer is used. With any but none, decoding gives back the normalized text.",
     )
     special_tokens: tuple[str, ...] = Field(
         default=(), description="Further special tokens, after the end-of-text token."
     )
     min_frequency: int = Field(default=2, ge=1, description="A pair seen less often than this is not merged.")
+    max_token_length: int | None = Field(
+        default=None,
+        ge=2,
+        description="Bytes of the longest entry that merges may make; no limit if left out.",
+    )
     sample_bytes: ByteSize = Field(
-        default=512 * 2**20,
+        default=2 * 2**30,
         ge=1024,
-        description="Bytes of text to train on. A larger corpus is sampled by document id; memory follows "
-        "the distinct words of the sample (about 250 bytes each). SentencePiece keeps its sample in memory; "
-        "unless this is written, it gets no more than 256 MiB.",
+        description="Bytes of text to train on. A larger corpus is sampled by document id. Byte-level BPE counts "
+        "words on disk and stays below 1 GiB of memory whatever is written here; SentencePiece keeps its sample in "
+        "memory, and gets no more than 256 MiB unless this is written.",
     )
     sample: SampleBalance | None = Field(
         default=None,
@@ -120,9 +145,14 @@ class TokenizerTraining(Settings):
             raise ValueError("a special token stands twice in special_tokens")
         return value
 
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_has_one_name(cls, value: str) -> str:
+        return {"gpt4": "cl100k", "llama3": "cl100k", "gpt4o": "o200k"}.get(value, value)
+
     @model_validator(mode="after")
     def _fields_belong_to_the_kind(self) -> TokenizerTraining:
-        strangers = ("character_coverage",) if self.kind == "bpe" else ("pattern", "min_frequency")
+        strangers = ("character_coverage",) if self.kind == "bpe" else BPE_FIELDS
         for name in strangers:
             if name in self.model_fields_set:
                 raise ValueError(f"{name} means nothing to kind: {self.kind}; leave it out")

@@ -26,12 +26,13 @@ from textmill.tokenizer.folder import (
 )
 from textmill.tokenizer.languages import LanguageGuesser
 from textmill.tokenizer.load import find_tokenizer, load_encoder, why_not_compiled
-from textmill.tokenizer.patterns import pattern_of
+from textmill.tokenizer.patterns import Cuts, pattern_of
 from textmill.tokenizer.sampling import sample_by_group, sample_evenly, sample_texts
-from textmill.tokenizer.training import train_bpe
+from textmill.tokenizer.training import train
 
 if TYPE_CHECKING:
     from textmill.steps.stage import StageContext
+    from textmill.tokenizer.bpe.runs import Cut
     from textmill.tokenizer.encode import Encoder
     from textmill.tokenizer.settings import TokenizerSection, TokenizerTraining
 
@@ -107,8 +108,7 @@ def _train(
     texts = counted(_training_texts(training, context, shards, corpus_bytes, facts))
     try:
         if training.kind == "bpe":
-            _write_bpe(settings, training, texts, folder)
-            facts["pattern"] = training.pattern
+            facts |= _write_bpe(settings, training, context, texts, folder)
         else:
             _write_sentencepiece(settings, training, texts, folder)
     except ValueError as error:
@@ -189,18 +189,40 @@ def _training_texts(
 
 
 def _write_bpe(
-    settings: TokenizerSection, training: TokenizerTraining, texts: Iterator[str], folder: Path
-) -> None:
+    settings: TokenizerSection,
+    training: TokenizerTraining,
+    context: StageContext,
+    texts: Iterator[str],
+    folder: Path,
+) -> dict[str, Any]:
     from textmill.tokenizer.tiktoken_file import NotExpressibleError, tiktoken_file
 
-    content = train_bpe(
+    def progress(text: str, done: float, total: float) -> None:
+        # What is read before that tells its own progress.
+        if total:
+            context.progress(text, done, total)
+
+    cuts = Cuts(training.pattern, training.digits, training.cjk, training.normalizer)
+    trained = train(
         texts,
+        cuts=cuts,
         vocab_size=training.vocab_size,
-        pattern=training.pattern,
         eos_token=settings.end_token,
         special_tokens=training.all_special_tokens,
         min_frequency=training.min_frequency,
+        max_token_length=training.max_token_length,
+        scratch=context.scratch,
+        progress=progress,
     )
+    content = trained.content
+    facts: dict[str, Any] = {"pattern": training.pattern}
+    if trained.cut is not None:
+        facts |= _tell_cut(trained.cut, context)
+    if cuts != Cuts(training.pattern):
+        context.say(
+            "tokens will be made by the tokenizers library, which is slower: the fast encoder knows the bare "
+            "patterns only, without digits, cjk and normalizer"
+        )
     (folder / TOKENIZER).write_text(content, "utf-8")
     notes: dict[str, Any] = {}
     parsed = json.loads(content)
@@ -219,6 +241,23 @@ def _write_bpe(
         chat_template=chat_template(training.chat_template),
         notes=notes,
     )
+    return facts
+
+
+def _tell_cut(cut: Cut, context: StageContext) -> dict[str, Any]:
+    """How many words there were, and which of them were too rare to have a say."""
+    if cut.words_kept < cut.words:
+        context.say(
+            f"the tokenizer's text has {cut.words:,} distinct words; merges were learned from the "
+            f"{cut.words_kept:,} that occur {cut.least_count:,} times or more, which are "
+            f"{cut.occurrences_kept / cut.occurrences:.2%} of all words"
+        )
+    return {
+        "distinct_words": cut.words,
+        "words_used": cut.words_kept,
+        "least_word_count": cut.least_count,
+        "occurrences_used": round(cut.occurrences_kept / max(1, cut.occurrences), 6),
+    }
 
 
 def _write_sentencepiece(

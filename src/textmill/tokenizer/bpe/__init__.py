@@ -15,9 +15,9 @@ words are more than merging can hold, the rarest are left out, by their exact co
 >>> from textmill.tokenizer.bpe import train_on
 >>> from textmill.tokenizer.patterns import Cuts
 >>> with tempfile.TemporaryDirectory() as folder:
-...     (vocabulary, merges), cut, text_bytes = train_on(["low lower lowest"] * 9, Cuts(), Path(folder), entries=260)
->>> merges, text_bytes, cut.words
-([('o', 'w'), ('l', 'ow'), ('Ġ', 'low'), ('e', 'r')], 144, 3)
+...     entries, merges, cut, text_bytes = train_on(["low lower lowest"] * 9, Cuts(), Path(folder), entries=260)
+>>> entries[256:], [(entries[a], entries[b]) for a, b in merges[:2]], cut.words
+(['ow', 'low', 'Ġlow', 'er'], [('o', 'w'), ('l', 'ow')], 3)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train_on"]
 
-MOST_WORD_BYTES = 14 * 2**20
+MOST_WORD_BYTES = 20 * 2**20
 
 
 def train_on(
@@ -46,8 +46,8 @@ def train_on(
     threads: int | None = None,
     most_word_bytes: int = MOST_WORD_BYTES,
     progress: Callable[[str, float, float], None] = lambda text, done, total: None,
-) -> tuple[tuple[dict[str, int], list[tuple[str, str]]], Cut, int]:
-    """Learn a vocabulary: its entries with their ids and its merges, spelled in GPT-2's byte alphabet.
+) -> tuple[list[str], list[tuple[int, int]], Cut, int]:
+    """Learn a vocabulary: its entries in the order of their ids, spelled in GPT-2's byte alphabet; and its merges.
 
     Also says which words were left out, and how many bytes of text there were.
 
@@ -85,8 +85,7 @@ def train_on(
         merged=lambda done: progress("merging pairs", done, entries - 256),
     )
 
-    def spelled(entry: bytes) -> str:
-        return "".join([spelling[byte] for byte in entry])
-
-    vocabulary = {spelled(entry): number for number, entry in enumerate(learned.entries)}
-    return (vocabulary, [(spelled(a), spelled(b)) for a, b in learned.merges]), cut, text_bytes
+    # A byte is the character of the same number in Latin-1.
+    alphabet = str.maketrans(dict(enumerate(spelling)))
+    entries_spelled = [entry.decode("latin-1").translate(alphabet) for entry in learned.entries]
+    return entries_spelled, learned.merges, cut, text_bytes

@@ -33,7 +33,11 @@ FILLED = 0.6
 FIRST_BITS = 15
 BATCH_BYTES = 2 * 2**20
 _PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K}
-_DIGITS = {"pattern": kernels.DIGITS_BY_PATTERN, "single": kernels.DIGITS_SINGLE, "three": kernels.DIGITS_THREE}
+_DIGITS = {
+    "pattern": kernels.DIGITS_BY_PATTERN,
+    "single": kernels.DIGITS_SINGLE,
+    "three": kernels.DIGITS_THREE,
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,9 @@ def count_texts(
     """
     threads = threads or max(1, 3 * (os.cpu_count() or 1) // 4)
     counters = [
-        WordCounter(cuts, folder, f"run-{k}", table_bytes=table_bytes // threads, long_bytes=long_bytes // threads)
+        WordCounter(
+            cuts, folder, f"run-{k}", table_bytes=table_bytes // threads, long_bytes=long_bytes // threads
+        )
         for k in range(threads)
     ]
     batches: Queue[list[bytes] | None] = Queue(maxsize=threads)
@@ -135,7 +141,9 @@ def _batches(texts: Iterable[str]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _hand_over(batches: Queue[list[bytes] | None], batch: list[bytes] | None, failures: list[BaseException]) -> None:
+def _hand_over(
+    batches: Queue[list[bytes] | None], batch: list[bytes] | None, failures: list[BaseException]
+) -> None:
     """Put a batch into the queue, unless those who would take it out have failed."""
     while True:
         try:
@@ -259,7 +267,9 @@ class WordCounter:
                 end += 1
             size = int(rows[start, HIGH] & ~LONG_WORD)
             places = rows[start:end, PLACE].astype(np.int64).tolist()
-            order = sorted(range(end - start), key=lambda k: self._long[places[k] : places[k] + size].tobytes())
+            order = sorted(
+                range(end - start), key=lambda k: self._long[places[k] : places[k] + size].tobytes()
+            )
             rows[start:end] = rows[start:end][order]
 
 

@@ -61,11 +61,11 @@ class Learned:
 
     Attributes:
         entries: the bytes of each entry, in the order of their ids: single bytes, then what merges make.
-        merges: pairs of entries, first the one to be merged first.
+        merges: pairs of ids, first the one to be merged first.
     """
 
     entries: list[bytes]
-    merges: list[tuple[bytes, bytes]]
+    merges: list[tuple[int, int]]
 
 
 def learn_merges(
@@ -120,7 +120,7 @@ class _Work:
         counts = np.zeros(2**16, np.int64)
         numbers = np.zeros(2**16, np.int64)
         total = kernels.count_places(self.cells, self.weights, counts, numbers)
-        pairs = np.count_nonzero(numbers)
+        pairs = int(np.count_nonzero(numbers))
         self.state = np.zeros(STATES, np.int64)
         self.state[SYMBOLS] = 256
         self.table = _empty_table(max(2**12, 2 * pairs))
@@ -191,18 +191,15 @@ class _Work:
     def learned(self) -> Learned:
         """What was learned. A pair that was merged again takes its last place, as in the library."""
         size = int(self.state[SYMBOLS])
-        spelled = [bytes([byte]) for byte in self.alphabet]
-        spelled += [
-            self.text[place : place + length].tobytes()
-            for place, length in zip(
-                self.examples[256:size].tolist(), self.lengths[256:size].tolist(), strict=True
-            )
-        ]
-        last: dict[tuple[int, int], None] = {}
-        for left, right in self.merges[: self.state[MERGES]].tolist():
-            last.pop((left, right), None)
-            last[left, right] = None
-        return Learned(spelled, [(spelled[left], spelled[right]) for left, right in last])
+        entries = [bytes([byte]) for byte in self.alphabet]
+        places = self.examples[256:size]
+        ends = places + self.lengths[256:size]
+        text = self.text.data
+        entries += [bytes(text[a:b]) for a, b in zip(places.tolist(), ends.tolist(), strict=True)]
+        merges = list(zip(*self.merges[: self.state[MERGES]].T.tolist(), strict=True))
+        if len(set(merges)) < len(merges):
+            merges = list(dict.fromkeys(reversed(merges)))[::-1]
+        return Learned(entries, merges)
 
     def _name_bytes(self, alphabet: Sequence[int]) -> None:
         """Symbols 0 to 255, and room for the others."""

@@ -59,7 +59,9 @@ def read_words(runs: Sequence[Run], folder: Path, *, most_bytes: int) -> tuple[C
     """
     merged = _merge_all(list(runs), folder)
     if merged is None:
-        return CountedWords(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros(0, np.int64)), Cut(0, 0, 1, 0, 0)
+        return CountedWords(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros(0, np.int64)), Cut(
+            0, 0, 1, 0, 0
+        )
     # By count: words, bytes, occurrences. The last place is for all larger counts.
     sums = np.zeros((3, MOST_LEAST + 1), np.int64)
     for rows, _ in _blocks(merged):
@@ -70,7 +72,9 @@ def read_words(runs: Sequence[Run], folder: Path, *, most_bytes: int) -> tuple[C
     from_count_on = np.cumsum(sums[:, ::-1], axis=1)[:, ::-1]
     fits = np.flatnonzero(from_count_on[1] + from_count_on[0] <= most_bytes)
     if not len(fits):
-        raise ValueError(f"{from_count_on[0, MOST_LEAST]:,} distinct words occur {MOST_LEAST:,} times or more")
+        raise ValueError(
+            f"{from_count_on[0, MOST_LEAST]:,} distinct words occur {MOST_LEAST:,} times or more"
+        )
     least = max(1, int(fits[0]))
     kept, size, occurrences = from_count_on[:, least].tolist()
     data = np.empty(size, np.uint8)
@@ -153,7 +157,6 @@ def _merge(runs: Sequence[Run], path: Path) -> Run:
                 longer[: len(long)] = long
                 long = longer
         flush(int(state[0]))
-    del alive
     return Run(path, rows_written)
 
 
