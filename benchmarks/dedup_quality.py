@@ -12,7 +12,7 @@ import numpy.typing as npt
 from benchmarks import corpus, dedup_corpus
 from benchmarks.dedup_runs import near_dedup, removals, scratch
 from textmill.documents import Batch
-from textmill.text import match_probability, shingle_hashes
+from textmill.text import band_keys, match_probability, shingle_hashes, text_signatures
 from textmill.text.minhash import choose_bands
 
 THRESHOLD = 0.8
@@ -48,12 +48,20 @@ def report(texts: list[str], gone: list[tuple[int, int, float]]) -> None:
     print(f"matched with a document that is itself removed {chained} times")
     # A pair is settled when one of the two is gone: both kept is what should not be.
     settled = removed[first] | removed[second]
-    print(f"{'similarity':>16}{'pairs':>9}{'one removed':>13}{'shares a band, theory':>24}")
+    batch = Batch.from_texts(texts)
+    keys = band_keys(text_signatures(batch.data, batch.offsets), bands, rows).view(np.uint64)[:, :, 0]
+    proposed = (keys[first] == keys[second]).any(axis=1)
+    print(
+        f"{'similarity':>16}{'pairs':>9}{'share a band':>14}{'theory':>9}{'one removed':>13}{'by the rule':>13}"
+    )
     for low, high in itertools.pairwise(BINS):
         here = (similarity >= low) & (similarity < high)
         if here.any():
             theory = np.mean([match_probability(float(value), bands, rows) for value in similarity[here]])
-            print(f"{low:8.2f}-{min(high, 1):<7.2f}{here.sum():9,}{settled[here].mean():13.4f}{theory:24.4f}")
+            print(
+                f"{low:8.2f}-{min(high, 1):<7.2f}{here.sum():9,}{proposed[here].mean():14.4f}{theory:9.4f}"
+                f"{settled[here].mean():13.4f}{float(low >= THRESHOLD):13.0f}"
+            )
     for least in (THRESHOLD, 0.85):
         here = similarity >= least
         missed = int((~settled[here]).sum())
