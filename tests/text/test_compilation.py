@@ -7,14 +7,33 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 import textmill
 from textmill import text
-from textmill.text import classes, compilation, hashing, lines, ngrams, statistics, warm_up, words
+from textmill.curate import Language
+from textmill.text import (
+    classes,
+    compilation,
+    dictionary,
+    english,
+    english_chunks,
+    fasttext_model,
+    fasttext_predict,
+    hashing,
+    lines,
+    ngrams,
+    statistics,
+    stop_words,
+    warm_up,
+    words,
+)
 
 PACKAGE = Path(textmill.__file__).parent
 CODE = "import textmill.text as text, numba; text.warm_up(); print(numba.config.CACHE_DIR)"
@@ -87,7 +106,7 @@ def run_with(package_root: Path, temporary: Path, prefix: tuple[str, ...] = (), 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         cwd=temporary,
     )
     assert result.returncode == 0, result.stderr
@@ -152,11 +171,16 @@ def test_warm_up_covers_every_call_on_read_only_and_writable_arrays() -> None:
 
     kernels = {
         (module.__name__, name): value
-        for module in (classes, hashing, lines, ngrams, statistics, words)
+        for module in (
+            *(classes, hashing, lines, ngrams, statistics, words, english, english_chunks),
+            *(dictionary, stop_words, fasttext_model, fasttext_predict),
+        )
         for name, value in vars(module).items()
         if hasattr(value, "py_func")
     }
     warm_up()
+    model = Language().files()[0]
+    table = stop_words.stop_word_table([["a"]])
     before = {key: len(value.signatures) for key, value in kernels.items()}
     content = "a – b\n\na – b".encode()
     for data in (np.frombuffer(content, np.uint8), np.frombuffer(bytearray(content), np.uint8)):
@@ -170,4 +194,59 @@ def test_warm_up_covers_every_call_on_read_only_and_writable_arrays() -> None:
             text.quality_statistics(data, offsets, tokens, rows, ["a", "b"])
             text.repetition_statistics(data, offsets, tokens, rows, parts)
             text.hash_spans(data, tokens.starts, tokens.ends)
+            english.english_tokens(data, offsets)
+            dictionary.mostly_unspaced(data, offsets)
+            if dictionary.has_dictionaries():
+                dictionary.dictionary_words(
+                    np.frombuffer("中文。".encode(), np.uint8), np.array([0, 9], kind)
+                )
+            stop_words.count_stop_words(data, tokens, table, np.zeros(1, kind))
+            fasttext_predict.predict(fasttext_model.read_model(Path(model)), data, offsets)
     assert {key: len(value.signatures) for key, value in kernels.items()} == before
+
+
+def old(folder: Path, days: float) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "index").write_text("kernels")
+    then = time.time() - days * 86400
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_kernels_of_other_versions_go_when_nobody_uses_them(tmp_path: Path) -> None:
+    own = old(tmp_path / "kernels-000000000000", 99)
+    fresh, unused = old(tmp_path / "kernels-111111111111", 29), old(tmp_path / "kernels-222222222222", 31)
+    others = [old(tmp_path / name, 99) for name in ("kernels", "kernels-2222222222221", "test_words", "x")]
+    left_over = old(tmp_path / "removed-kernels-333333333333-0123456789abcdef", 0)
+    (tmp_path / "kernels-444444444444").symlink_to(others[-1])
+    assert compilation.remove_old_caches(own) == [unused]
+    assert all(path.is_dir() for path in (own, fresh, *others, tmp_path / "kernels-444444444444"))
+    assert not unused.exists()
+    assert not left_over.exists()
+    assert compilation.remove_old_caches(own) == []
+
+
+def test_a_folder_that_the_user_names_is_not_cleaned(tmp_path: Path) -> None:
+    unused = old(tmp_path / "kernels-222222222222", 99)
+    assert compilation.remove_old_caches(tmp_path / "mine") == []
+    assert unused.exists()
+    assert compilation.remove_old_caches(tmp_path / "none" / "kernels-000000000000") == []
+
+
+def test_several_processes_may_clean_at_once(tmp_path: Path) -> None:
+    own = old(tmp_path / "kernels-000000000000", 0)
+    unused = [old(tmp_path / f"kernels-{number:012x}", 31) for number in range(1, 60)]
+    with ThreadPoolExecutor(8) as pool:
+        removed = [path for paths in pool.map(compilation.remove_old_caches, [own] * 16) for path in paths]
+    assert sorted(removed) == unused
+    assert list(tmp_path.iterdir()) == [own]
+
+
+def test_importing_marks_the_folder_as_used() -> None:
+    folder = Path(numba.config.CACHE_DIR)
+    if not compilation.CACHE_NAME.fullmatch(folder.name):
+        pytest.skip("NUMBA_CACHE_DIR is set")
+    then = time.time() - 40 * 86400
+    os.utime(folder, (then, then))
+    subprocess.run([sys.executable, "-c", "import textmill.text.compilation"], check=True)
+    assert time.time() - folder.stat().st_mtime < 3600

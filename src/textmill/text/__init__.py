@@ -24,8 +24,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from textmill.text import dictionary, fasttext_predict
 from textmill.text.c4 import LineRules, c4_statistics, cut_lines
 from textmill.text.classes import class_of, class_table, unicode_version
+from textmill.text.compilation import remove_old_caches
+from textmill.text.english import english_tokens
 from textmill.text.fineweb import line_statistics
 from textmill.text.hashing import hash_bytes, hash_spans
 from textmill.text.keywords import build_automaton, count_keywords
@@ -42,6 +45,7 @@ from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
 from textmill.text.sentences import count_sentences
 from textmill.text.shingles import Shingles, shingle_hashes
 from textmill.text.statistics import quality_statistics
+from textmill.text.stop_words import count_stop_words, stop_word_table
 from textmill.text.winnowing import Selection, winnow
 from textmill.text.words import Words, segment_words
 
@@ -81,7 +85,11 @@ __all__ = [
 
 
 def warm_up() -> None:
-    """Compile every kernel of this package, or read it from disk, for the types that are really used."""
+    """Compile every kernel of this package, or read it from disk, for the types that are really used.
+
+    Kernels of other versions that nobody used for 30 days are removed from the disk.
+    """
+    remove_old_caches()
     text = "One – two.\n\nOne – two.".encode()
     data, offsets = np.frombuffer(text, np.uint8), np.array([0, len(text)])
     words, lines, paragraphs = (
@@ -97,6 +105,10 @@ def warm_up() -> None:
     cut_lines(data, lines, LineRules())
     count_keywords(data, offsets[:-1], offsets[1:], build_automaton(("one",)))
     hash_bytes(text)
+    english_tokens(data, offsets)
+    dictionary.warm_up()
+    count_stop_words(data, words, stop_word_table([["the"]]), np.zeros(1, np.int64))
+    fasttext_predict.warm_up()
     shingles = shingle_hashes(data, offsets)
     band_keys(signatures(shingles.hashes, shingles.offsets), 16, 8)
     text_signatures(data, offsets)

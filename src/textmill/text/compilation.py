@@ -11,15 +11,21 @@ neither writable it raises on import. Here the folder is chosen once, before the
     else a new private temporary folder, told to child processes through NUMBA_CACHE_DIR
 
 The digest covers the sources of this package, because Numba itself notices a change in the file that holds a
-kernel but not in the files whose functions the kernel has inlined.
+kernel but not in the files whose functions the kernel has inlined. Folders of other digests, which nobody has used
+for 30 days, are removed when kernels are compiled ahead (`remove_old_caches`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
+import secrets
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -108,6 +114,64 @@ def source_digest(package: Path) -> str:
     return digest.hexdigest()
 
 
+CACHE_NAME = re.compile(r"kernels-[0-9a-f]{12}")
+REMOVED_NAME = re.compile(r"removed-kernels-[0-9a-f]{12}-[0-9a-f]{16}")
+UNUSED_DAYS = 30
+
+
+def remove_old_caches(folder: Path | None = None, days: float = UNUSED_DAYS) -> list[Path]:
+    """Remove the compiled kernels of other versions that lie beside this one's, if nobody used them for long.
+
+    Every process that uses a folder sets its time when it starts. One that has it open does not mind: what it
+    misses it compiles again. Of several processes that clean up at once, the one that renames a folder removes it.
+
+    Args:
+        folder: the folder in use; by default this process's, if it was chosen here.
+
+    Returns:
+        The folders that were removed.
+    """
+    folder = folder or Path(vars(numba.config)["CACHE_DIR"])
+    if not CACHE_NAME.fullmatch(folder.name):
+        return []
+    removed = []
+    limit = time.time() - days * 86400
+    for other in _own_folders(folder.parent):
+        if REMOVED_NAME.fullmatch(other.name):
+            shutil.rmtree(other, ignore_errors=True)  # of a process that was killed meanwhile
+        elif CACHE_NAME.fullmatch(other.name) and other.name != folder.name and _changed(other) < limit:
+            aside = folder.parent / f"removed-{other.name}-{secrets.token_hex(8)}"
+            try:
+                other.rename(aside)
+            except OSError:
+                continue  # somebody else was faster, or may and we may not
+            shutil.rmtree(aside, ignore_errors=True)
+            removed.append(other)
+    return removed
+
+
+def _own_folders(parent: Path) -> list[Path]:
+    """Real folders in `parent` that belong to this user, in order of names."""
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(
+                Path(entry.path)
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+                and (not hasattr(os, "getuid") or entry.stat(follow_symlinks=False).st_uid == os.getuid())
+            )
+    except OSError:
+        return []
+
+
+def _changed(folder: Path) -> float:
+    """When a folder was used last, in seconds; now, if it is gone."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
 def _point_numba_at_cache() -> None:
     if os.environ.get("NUMBA_CACHE_DIR"):
         return
@@ -117,6 +181,8 @@ def _point_numba_at_cache() -> None:
         is_usable,
         lambda: Path(tempfile.mkdtemp(prefix="textmill-kernels-")),
     )
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # in use: see remove_old_caches
     vars(numba.config)["CACHE_DIR"] = str(folder)
     if private:
         os.environ["NUMBA_CACHE_DIR"] = str(folder)

@@ -81,6 +81,14 @@ def dictionary_words(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.intege
     return DictionaryWords(unspaced, Words(starts, ends, kinds, characters, np.cumsum(counts)))
 
 
+def warm_up() -> None:
+    """Compile the kernels; the library is not needed for it."""
+    text = np.frombuffer("中文".encode(), np.uint8)
+    mostly_unspaced(text, np.array([0, text.size]))
+    data, _ = checked(text, np.array([0, text.size]))
+    _tokens(data, 0, text.size, np.array([2], np.int32), 1, *class_table())
+
+
 _KINDS = (np.int32, np.int32, np.uint8, np.int32)
 
 

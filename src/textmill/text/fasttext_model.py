@@ -27,6 +27,7 @@ MAGIC = 793712314
 VERSIONS = (11, 12)
 CENTROIDS = 256
 SUPERVISED = 3
+WORD, LABEL = 0, 1
 HIERARCHICAL, NEGATIVE_SAMPLING, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
 COPIED = 64 << 20  # bytes of a dense matrix up to which it is read, and not mapped
 FNV_START, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
@@ -97,9 +98,19 @@ def read_model(path: Path) -> FastTextModel:
         OSError: the file cannot be read.
         ModelFormatError: it is none of fastText's, is cut off, or was not trained to give labels.
     """
-    data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+    return parse_model(
+        np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.zeros(0, np.uint8)
+    )
+
+
+def parse_model(data: npt.NDArray[np.uint8]) -> FastTextModel:
+    """A model from the bytes of its file.
+
+    Raises:
+        ModelFormatError: as `read_model`.
+    """
     try:
-        return _read(_Reader(np.asarray(data)))
+        return _read(_Reader(data))
     except (struct.error, IndexError) as error:
         raise ModelFormatError(f"the file ends too early ({data.size:,} bytes)") from error
 

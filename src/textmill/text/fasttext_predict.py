@@ -13,13 +13,26 @@ rows lie decoded in memory, and one bit tells that an n-gram has none.
 from __future__ import annotations
 
 import math
+import struct
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.fasttext_model import FNV_START, HIERARCHICAL, SOFTMAX, FastTextModel, fnv_step
+from textmill.text.fasttext_model import (
+    FNV_START,
+    HIERARCHICAL,
+    LABEL,
+    MAGIC,
+    SOFTMAX,
+    SUPERVISED,
+    VERSIONS,
+    WORD,
+    FastTextModel,
+    fnv_step,
+    parse_model,
+)
 from textmill.text.inputs import checked
 
 NO_LABEL = -1
@@ -70,6 +83,18 @@ def predict(
         scores,
     )
     return labels, scores
+
+
+def warm_up() -> None:
+    """Compile the kernels, by a model of one word and two labels."""
+    one_word = b"a\0" + struct.pack("<qb", 1, WORD)
+    two_labels = b"".join(label + b"\0" + struct.pack("<qb", 1, LABEL) for label in (b"x", b"y"))
+    matrices = [struct.pack("<?2q", False, rows, 1) + np.ones(rows, "<f4").tobytes() for rows in (2, 2)]
+    header = struct.pack("<2i", MAGIC, VERSIONS[-1])
+    header += struct.pack("<12id", 1, 0, 0, 0, 0, 1, SOFTMAX, SUPERVISED, 1, 1, 2, 0, 0.0)
+    header += struct.pack("<3i2q", 3, 1, 2, 1, -1)
+    model = parse_model(np.frombuffer(header + one_word + two_labels + b"".join(matrices), np.uint8))
+    predict(model, np.frombuffer(b"a b", np.uint8), np.array([0, 3]))
 
 
 @lru_cache(maxsize=1)
