@@ -14,8 +14,8 @@ over yields one hash per window and not one per word. A hash proposes; whoever c
 A document of fewer than `guarantee` words has none.
 
 **Hashes.** A run has the hash of a shingle of its words (see `shingles`). A normalised word has the hash that it has
-there; a raw word starts from its number of bytes instead of 0, so that bytes of zero count, and its bytes are
-hashed as they are. White space is what has the property White_Space.
+there, a raw word that of its bytes as they are (but for bytes of zero at its end, which are not told from none).
+White space is what has the property White_Space.
 
 Memory: 40 bytes per selected hash, and a fixed amount per word of `guarantee`.
 """
@@ -182,61 +182,50 @@ def _next_raw_words(data, at, end, index, blocks, tokens, places):
     """Hashes and places of the runs of bytes without white space from `at` on, as `next_words` has them."""
     count = 0
     while at < end and count < tokens.size:
-        size = _white_space(data, at, end, index, blocks)
-        if size > 0:
-            at += size
+        first = data[at]
+        if first == 0x20:
+            at += 1
             continue
-        start = at
-        at = _end_of_word(data, at + 1, end, index, blocks)
-        tokens[count] = _hash_raw(data, start, at)
-        places[0, count] = start
+        if first < 0x20 or first >= 0xC2:
+            size = _white_space(data, at, end, index, blocks)
+            if size > 0:
+                at += size
+                continue
+        places[0, count] = at
+        at, tokens[count] = _raw_word(data, at, end, index, blocks)
         places[1, count] = at
         count += 1
     return at, count
 
 
 @kernel
-def _end_of_word(data, at, end, index, blocks):
-    """The next white space from `at` on, eight bytes at a time where they are ASCII; else `end`."""
+def _raw_word(data, at, end, index, blocks):
+    """The end and the hash of the word that begins at `at`, eight bytes at a time."""
     high = np.uint64(0x8080808080808080)
+    one = np.uint64(1)
+    word = np.uint64(0)
     while at < end:
         bytes_ = load_within(data, at, end)
         visible = ((bytes_ & ~high) + np.uint64(0x5F5F5F5F5F5F5F5F)) & ~bytes_ & high  # 0x21 to 0x7F
         others = ~visible & high
-        if others == 0:
-            at += 8
-            continue
-        at += bytes_below(others & (~others + np.uint64(1)))
-        if at >= end:
-            break
-        # A byte that begins no character begins no white space either.
-        while data[at] >= 0x80 and data[at] != 0xC2 and not 0xE1 <= data[at] <= 0xE3:
-            at += 1
-            if at >= end:
-                return end
-        if _white_space(data, at, end, index, blocks) > 0:
-            return at
-        at += 1
-    return end
+        while others != 0:
+            lowest = others & (~others + one)
+            stop = at + bytes_below(lowest)
+            if stop >= end or data[stop] == 0x20 or _white_space(data, stop, end, index, blocks) > 0:
+                if stop > at:
+                    word = mix((word + GOLDEN) ^ (bytes_ & ((lowest >> np.uint64(7)) - one)))
+                return stop, word
+            others ^= lowest
+        word = mix((word + GOLDEN) ^ bytes_)
+        at += 8
+    return end, word
 
 
 @kernel
 def _white_space(data, at, end, index, blocks):
     """The bytes of the White_Space character at byte `at`; 0 if there is none."""
     first = data[at]
-    if first == 0x20:
-        return 1
     if 0x20 < first < 0xC2 or first > 0xE3:
-        return 0
+        return 0  # no white space begins so: classes need not be asked
     value, after = classify(data, at, end, index, blocks)
     return after - at if value & WHITE_SPACE else 0
-
-
-@kernel
-def _hash_raw(data, start, stop):
-    word = np.uint64(stop - start)
-    at = start
-    while at < stop:
-        word = mix((word + GOLDEN) ^ load_within(data, at, stop))
-        at += 8
-    return word
