@@ -53,13 +53,28 @@ def test_ten_megabytes_and_three_hundred_stay_under_the_same_ceiling(tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_document_of_two_hundred_megabytes(tmp_path: Path) -> None:
-    """One giant document costs about twelve times its size, and nothing is left of it afterwards."""
+def test_giant_documents(tmp_path: Path) -> None:
+    """A worker stays under 1 GiB: of the longest documents allowed, and of longer ones, which are failures."""
     chance = random.Random(2)
-    words = ["the", "mill", "turns", "of", "and", "that", "have", "with", "water", "stone", "grain"]
-    line = " ".join(chance.choices(words, k=200)) + ".\n"
-    (tmp_path / "giant.txt").write_text(line * (200_000_000 // len(line)))
-    recipe = load_recipe(RECIPE.format(path=tmp_path / "giant.txt", shard="128MiB"))
+    words = [
+        "the",
+        "mill",
+        "turns",
+        "of",
+        "and",
+        "that",
+        "have",
+        "with",
+        *(f"grain{n:x}" for n in range(5000)),
+    ]
+    line = " ".join(chance.choices(words, k=20_000)) + ".\n"
+    (tmp_path / "in").mkdir()
+    for name, size in (("allowed.txt", 32 * 2**20 - len(line)), ("longer.txt", 200_000_000)):
+        (tmp_path / "in" / name).write_text(line * (size // len(line)))
+    (tmp_path / "in/longer.jsonl").write_text(json.dumps({"text": line * (200_000_000 // len(line))}))
+    recipe = load_recipe(RECIPE.format(path=tmp_path / "in", shard="128MiB"))
     manifest = run_recipe(recipe, str(tmp_path / "run")).manifest
-    assert manifest.passes[0].steps()[0].kept == 1
-    assert max(int(record.description["worker_peak_bytes"]) for record in manifest.passes) < 3 * 2**30
+    count = manifest.passes[0].steps()[0]
+    assert (count.kept, count.failed) == (1, 2)
+    peaks = [int(record.description["worker_peak_bytes"]) for record in manifest.passes]
+    assert max(peaks) < 2**30, peaks

@@ -274,6 +274,11 @@ def test_long_records_are_failures(tmp_path: Path) -> None:
     assert texts(records) == {"b.jsonl:2": "short"}
     assert all("max_document_bytes (100)" in reason for reason in failures(records).values())
     assert list(failures(records)) == ["a.txt", "b.jsonl:1", "c.json:1"]
+    table = pa.table({"text": ["x" * 101, "short", "é" * 51]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    records = read(tmp_path / "t.parquet", max_document_bytes=100)
+    assert list(texts(records).values()) == ["short"]
+    assert len(failures(records)) == 2
     (tmp_path / "p").mkdir()
     (tmp_path / "p/p.txt").write_text("line\n" * 50 + "\nshort\n")
     records = read(tmp_path / "p", unit="paragraph", max_document_bytes=100)

@@ -62,9 +62,10 @@ class Files(SourceSettings):
         description="Fields or columns kept as the document's metadata, where they exist.",
     )
     max_document_bytes: ByteSize = Field(
-        default=256 * 2**20,
+        default=32 * 2**20,
         gt=0,
-        description="A longer file, line or record is a failure instead of a document (bytes).",
+        description="A longer file, line or record is a failure instead of a document (bytes): a worker needs up "
+        "to sixteen times as much memory as its longest document.",
     )
     storage_options: dict[str, Any] = Field(
         default={}, description="Options for the file system behind a URL, such as ``anon: true`` for S3."

@@ -14,8 +14,9 @@ from textmill.sources.streams import DamagedStreamError
 if TYPE_CHECKING:
     from textmill.sources.files import Files
 
-# Rows decoded at once, and bytes read ahead per column.
+# Rows and about as many bytes of text decoded at once, and bytes read ahead per column.
 _ROWS = 64
+_DECODED_BYTES = 32 * 2**20
 _BUFFER = 2**20
 
 
@@ -42,9 +43,7 @@ def group_sizes(stream: BinaryIO, settings: Files) -> list[tuple[int, int]] | No
     sizes = []
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        chunks = [group.column(position) for position in range(group.num_columns)]
-        text = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == column)
-        sizes.append((int(group.num_rows), int(text)))
+        sizes.append((int(group.num_rows), _text_bytes(group, column)))
     return sizes
 
 
@@ -64,10 +63,23 @@ def read_rows(stream: BinaryIO, settings: Files, groups: list[int] | None) -> It
             columns = [column, settings.url_field, *settings.metadata_fields]
             columns = [name for name in dict.fromkeys(columns) if name in names]
             wanted = range(file.num_row_groups) if groups is None else range(*groups)
-            for batch in file.iter_batches(_ROWS, wanted, columns, use_threads=False):
-                yield from _records(batch)
+            for group in wanted:
+                rows = _rows_at_once(file.metadata.row_group(group), column)
+                for batch in file.iter_batches(rows, [group], columns, use_threads=False):
+                    yield from _records(batch)
     except (pa.ArrowException, OSError, MissingColumnError) as error:
         raise DamagedStreamError(f"the Parquet file cannot be read: {error}") from error
+
+
+def _rows_at_once(group: pq.RowGroupMetaData, column: str) -> int:
+    """How many rows of a row group to decode at once: few of long ones."""
+    return max(1, min(_ROWS, _DECODED_BYTES * int(group.num_rows) // max(_text_bytes(group, column), 1)))
+
+
+def _text_bytes(group: pq.RowGroupMetaData, column: str) -> int:
+    """Uncompressed bytes of the text in a row group."""
+    chunks = [group.column(position) for position in range(group.num_columns)]
+    return sum(int(chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema == column)
 
 
 def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from textmill.documents import Document, Failure
 from textmill.sources.json_values import array_values, holds_values
-from textmill.sources.records import BadRecordError, document_of_json, document_of_record
+from textmill.sources.records import BadRecordError, document_of_json, document_of_record, too_long
 from textmill.sources.streams import (
     DamagedStreamError,
     byte_order_mark,
@@ -125,7 +125,7 @@ class _Text:
         for line in cut_lines(self._body, newline, self._limit, self.next_line, self._offset):
             self.next_line = line.number + 1
             if line.data is None:
-                yield line.number, _too_long("line", line.size, self._limit)
+                yield line.number, too_long("line", line.size, self._limit)
                 continue
             try:
                 text = line.data.decode(self._encoding)
@@ -147,7 +147,7 @@ class _Text:
                 parts.append(chunk)
                 size += len(chunk)
                 if size > self._limit:
-                    return Failure(locator, str(_too_long("file", None, self._limit)))
+                    return Failure(locator, str(too_long("file", None, self._limit)))
         except DamagedStreamError as error:
             return Failure(locator, str(error))
         try:
@@ -235,7 +235,7 @@ def _paragraphs(text: _Text, locator: str, limit: int) -> Iterator[Record]:
             else:
                 size += len(line) + 1
                 if size > limit:
-                    fault = fault or _too_long("paragraph", None, limit)
+                    fault = fault or too_long("paragraph", None, limit)
                 lines.append(line)
             if fault:
                 lines.clear()
@@ -260,11 +260,6 @@ def _without_mark(chunks: Iterator[bytes], encoding: str) -> tuple[Iterator[byte
 def _then_raise(data: bytes, error: DamagedStreamError) -> Iterator[bytes]:
     yield data
     raise error
-
-
-def _too_long(what: str, size: int | None, limit: int) -> BadRecordError:
-    found = f"of {size} bytes " if size else ""
-    return BadRecordError(f"a {what} {found}is longer than max_document_bytes ({limit})")
 
 
 def _bad_bytes(error: UnicodeDecodeError, offset: int, encoding: str) -> BadRecordError:

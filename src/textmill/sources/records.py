@@ -58,16 +58,27 @@ def document_of_record(record: Any, locator: str, settings: Files) -> Document:
     if not isinstance(text, str):
         raise BadRecordError(f"the field {field!r} holds {_describe(text)}, not text")
     try:
-        text.encode()
+        size = len(text.encode())
     except UnicodeEncodeError as error:
         # Half of a surrogate pair stands for no character, and no repair knows the other half.
         raise BadRecordError(
             f"the field {field!r} holds a lone surrogate (U+{ord(text[error.start]):04X}) "
             f"at character {error.start + 1}"
         ) from None
+    if size > settings.max_document_bytes:
+        raise too_long("text", size, settings.max_document_bytes)
     url = _text(record.get(settings.url_field))
     metadata = {name: _plain(record[name]) for name in settings.metadata_fields if name in record}
     return Document(locator, text, url if isinstance(url, str) else None, _dump(metadata))
+
+
+def too_long(what: str, size: int | None, limit: int) -> BadRecordError:
+    """The fault of a file, line, paragraph or text (``what``) of more than ``limit`` bytes."""
+    found = f"of {size:,} bytes " if size else ""
+    return BadRecordError(
+        f"a {what} {found}is longer than max_document_bytes ({limit:,}): raise it, or cut the text into smaller "
+        "documents (unit: paragraph)"
+    )
 
 
 def _dump(metadata: dict[str, Any]) -> str | None:
