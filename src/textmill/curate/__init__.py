@@ -31,6 +31,7 @@ from textmill.curate.line_dedup import LineDedup
 from textmill.curate.near_dedup import NearDedup
 from textmill.curate.normalize import Normalize
 from textmill.curate.sample import Budget, Sample
+from textmill.curate.span_dedup import SpanDedup
 from textmill.curate.url_filter import UrlFilter
 from textmill.steps.settings import StepSettings
 
@@ -52,6 +53,7 @@ STEPS: dict[str, type[StepSettings]] = {
         Budget,
         ExactDedup,
         LineDedup,
+        SpanDedup,
         NearDedup,
         Custom,
     )
@@ -76,5 +78,6 @@ __all__ = [
     "NearDedup",
     "Normalize",
     "Sample",
+    "SpanDedup",
     "UrlFilter",
 ]
