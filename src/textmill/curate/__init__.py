@@ -20,6 +20,7 @@
 
 from textmill.curate.c4 import C4, C4Lines
 from textmill.curate.custom import Custom
+from textmill.curate.decontaminate import Decontaminate
 from textmill.curate.exact_dedup import ExactDedup
 from textmill.curate.fineweb import FineWeb
 from textmill.curate.gopher_quality import GopherQuality
@@ -55,6 +56,7 @@ STEPS: dict[str, type[StepSettings]] = {
         LineDedup,
         SpanDedup,
         NearDedup,
+        Decontaminate,
         Custom,
     )
 }
@@ -66,6 +68,7 @@ __all__ = [
     "Budget",
     "C4Lines",
     "Custom",
+    "Decontaminate",
     "ExactDedup",
     "FineWeb",
     "GopherQuality",

@@ -20,6 +20,7 @@ from textmill.recipe.overrides import Override, apply_overrides
 from textmill.recipe.syntax import Node, Place, node_of, parse_yaml, read_recipe_text
 from textmill.recipe.validation import build_settings
 from textmill.steps.settings import Settings
+from textmill.tasks import named_tasks
 
 Item = TypeVar("Item", bound=Settings)
 
@@ -117,6 +118,9 @@ class _Assembly:
         run = self.sections.get("run", Node({}, self.root.place))
         fields["run"] = build_settings(RunSection, run, "run", self.mistakes)
         if not self.mistakes:
+            fields["curate"] = tuple(
+                self.with_tasks(step, fields.get("evaluate")) for step in fields["curate"]
+            )
             self.check_needs(fields)
         if self.mistakes:
             raise RecipeError(self.origin, self.mistakes)
@@ -282,6 +286,23 @@ class _Assembly:
                 )
             else:
                 seen[called] = item
+
+    def with_tasks(self, step: Any, evaluate: Any) -> Any:
+        """A step that takes evaluation tasks and names none gets those that the model will be measured on."""
+        if "tasks" not in type(step).model_fields or step.tasks:
+            return step
+        tasks = named_tasks(evaluate)
+        if not tasks:
+            node = self.sections["curate"]
+            self.mistake(
+                f"{step.step_id} has no tasks.",
+                expected="files with evaluation questions",
+                found="none in the step, and none in the section evaluate",
+                where=(node.key_place or node.place).where,
+                hint=f"write {step.name}: {{tasks: [mmlu/, gsm8k.jsonl]}}",
+            )
+            return step
+        return type(step).model_validate({**dict(step), "tasks": tasks})
 
     def check_needs(self, fields: Mapping[str, Any]) -> None:
         if fields["curate"] and not fields["sources"]:
