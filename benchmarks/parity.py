@@ -271,7 +271,8 @@ those rules of English: what is left then are emoticons, contractions without an
 abbreviations.
 
 **Scripts without spaces.** A text that is mostly Chinese, Japanese, Thai ... has no words that a rule about spaces
-could find: there every stretch between spaces is one word, so the document is too short; here these rules say nothing.
+could find: there every stretch between spaces is one word, so the document is too short; here these rules say nothing,
+unless `dictionary: true` looks its words up.
 
 **Blank lines.** A line of spaces is a line there, and the second one a duplicate; here it is blank and not counted.
 """

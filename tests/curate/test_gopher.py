@@ -157,6 +157,24 @@ def test_dictionaries_find_the_words_of_scripts_without_spaces(language: str) ->
     assert first_failure(GopherQuality(dictionary=True), text[:30]) == "words"
 
 
+def test_runs_of_characters_are_not_runs_of_words() -> None:
+    """A text in a script without spaces is judged by its lines, and by its words if these are looked up."""
+    text = UNSPACED["ja"] + "生命、自由及び身体の安全に対する権利" * 3
+    assert first_failure(GopherRepetition(), text) is None
+    assert (
+        first_failure(GopherRepetition(), "\n".join([*UNSPACED["ja"].split("、"), *["続きを読む"] * 8]))
+        == "duplicate_lines"
+    )
+    scores = GopherRepetition().open(StepContext()).scores(Batch.from_texts([text, PROSE]))
+    for name, values in scores.items():
+        assert np.isnan(values).tolist() == ["gram" in name, False]  # type: ignore[arg-type]
+    if dictionary.has_dictionaries():
+        looked_up = GopherRepetition(dictionary=True)
+        assert first_failure(looked_up, UNSPACED["ja"]) is None
+        assert first_failure(looked_up, text) == "top_4_gram"
+    assert GopherRepetition(dictionary=True).fingerprint() != GopherRepetition().fingerprint()
+
+
 @needs_dictionaries
 @pytest.mark.parametrize(
     "text, rule",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from textmill.curate.tokens import (
     DICTIONARY_DESCRIPTION,
     TOKENS_DESCRIPTION,
     Tokens,
+    is_mostly_unspaced,
     require_dictionaries,
     tokens_of,
 )
@@ -26,9 +28,14 @@ class GopherRepetition(Filter):
 
     N-grams are made of tokens: words and punctuation marks. Shares of characters are of all characters of the
     text, white space included. A bound set to null is no rule.
+
+    Runs of *characters* come back in any text: about one that is mostly in a script written without spaces, the
+    rules about n-grams say nothing (NaN), unless ``dictionary: true`` finds its words. The paper's numbers hold for
+    these then (docs/decisions/0015-words-by-dictionary.md).
     """
 
     name: ClassVar[str] = "gopher_repetition"
+    version: ClassVar[int] = 2
 
     max_duplicate_paragraphs: float | None = Field(
         default=0.30, ge=0, description="Largest share of paragraphs that stand before already."
@@ -100,14 +107,19 @@ class _Repetition:
 
         words = tokens_of(batch, self._tokens, self._dictionary)
         numbers = repetition_statistics(batch.data, batch.offsets, words, batch.lines, batch.paragraphs)
-        return {name: numbers[name] for name in _SCORES}
+        scores = {name: numbers[name] for name in _SCORES}
+        if not self._dictionary:
+            blind = is_mostly_unspaced(batch)
+            for name in _N_GRAMS:
+                scores[name] = np.where(blind, np.nan, scores[name])
+        return scores
 
 
+_N_GRAMS = (*(f"top_{n}_gram" for n in (2, 3, 4)), *(f"duplicate_{n}_grams" for n in range(5, 11)))
 _SCORES = (
     "duplicate_paragraphs",
     "duplicate_paragraph_characters",
     "duplicate_lines",
     "duplicate_line_characters",
-    *(f"top_{n}_gram" for n in (2, 3, 4)),
-    *(f"duplicate_{n}_grams" for n in range(5, 11)),
+    *_N_GRAMS,
 )

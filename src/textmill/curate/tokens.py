@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from textmill.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from textmill.documents import Batch
     from textmill.text import Words
     from textmill.text.dictionary import DictionaryWords
@@ -47,6 +50,13 @@ def tokens_of(batch: Batch, tokens: Tokens, dictionary: bool = False) -> Words:
             lambda batch: dictionary_words_of(batch).instead_of(tokens_of(batch, tokens)),
         )
     return batch.words if tokens == "unicode" else batch.shared("english tokens", _english_tokens)
+
+
+def is_mostly_unspaced(batch: Batch) -> npt.NDArray[np.bool_]:
+    """Which documents are mostly in scripts without spaces, so that every character is a word: bool[documents]."""
+    from textmill.text.dictionary import mostly_unspaced
+
+    return batch.shared("mostly unspaced", lambda batch: mostly_unspaced(batch.data, batch.offsets))
 
 
 def dictionary_words_of(batch: Batch) -> DictionaryWords:
