@@ -18,6 +18,7 @@ BENCHMARKS = {
     "dedup": "MinHash signatures beside datatrove and Daft; whole runs; quality on graded copies",
     "scores": "scoring every document beside scoring survivors only",
     "encoding": "encoding beside tiktoken and Hugging Face with the same vocabulary",
+    "tokenizer_training": "training byte-level BPE beside Hugging Face, the same merges",
     "text_kernels": "every text kernel beside its plain-Python oracle",
     "gpu": "training speed beside transformers",
 }
@@ -31,7 +32,7 @@ def main() -> int:
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown or ("--help" in arguments and not names):
         print("python -m benchmarks [name ...] [options of that benchmark]\n")
-        print("\n".join(f"  {name:14}{what}" for name, what in BENCHMARKS.items()))
+        print("\n".join(f"  {name:20}{what}" for name, what in BENCHMARKS.items()))
         return 1 if unknown else 0
     failed = []
     for name in names or BENCHMARKS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from textmill.cli import token_shards, tokenizers
 from textmill.cli.arguments import Commands, Parser, add_subcommands
 
 TITLE = "stages by themselves"
+# Fields of tokenizer.train that have an option of their own.
+TRAINING_OPTIONS = (
+    "kind", "pattern", "digits", "cjk", "normalizer", "min_frequency", "max_token_length", "special_tokens", "sample",
+)  # fmt: skip
 
 
 def register(add: Commands) -> None:
@@ -21,7 +26,19 @@ def register(add: Commands) -> None:
     train.add_argument(
         "--kind", metavar="KIND", help="bpe (default), sentencepiece-bpe or sentencepiece-unigram"
     )
-    train.add_argument("--pattern", metavar="NAME", help="where bpe cuts texts: gpt2, cl100k (default), o200k")
+    train.add_argument(
+        "--pattern", metavar="NAME", help="where bpe cuts texts: gpt2, cl100k or llama3 (default), o200k"
+    )
+    train.add_argument("--digits", metavar="HOW", help="digits in bpe: pattern (default), single or three")
+    train.add_argument(
+        "--cjk", metavar="HOW", help="Han and Kana in bpe: pattern (default), or character: one by one"
+    )
+    train.add_argument("--normalizer", metavar="FORM", help="none (default), nfc, nfd, nfkc or nfkd")
+    train.add_argument(
+        "--min-frequency", metavar="N", help="pairs seen less often are not merged (default: 2)"
+    )
+    train.add_argument("--max-token-length", metavar="N", help="bytes of the longest entry")
+    train.add_argument("--special-tokens", nargs="+", metavar="TOKEN", help="further special tokens")
     train.add_argument(
         "--sample", metavar="GROUP", help="even out what it learns from: by language, or by source"
     )
@@ -42,9 +59,10 @@ def _inputs(parser: Parser) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     changes = [("tokenizer.train.vocab_size", arguments.vocab_size, "--vocab-size")]
-    for name in ("kind", "pattern", "sample"):
-        if getattr(arguments, name) is not None:
-            changes.append((f"tokenizer.train.{name}", getattr(arguments, name), f"--{name}"))
+    for name in TRAINING_OPTIONS:
+        if (value := getattr(arguments, name)) is not None:
+            given = json.dumps(value) if isinstance(value, list) else value
+            changes.append((f"tokenizer.train.{name}", given, f"--{name.replace('_', '-')}"))
     folder = _run(arguments, {"tokenizer": {"train": {"vocab_size": 32_000}}}, changes)
     print(f"\ntokenizer   {Path(folder, 'tokenizer')}")
     return 0
