@@ -293,6 +293,8 @@ def test_languages_are_checked() -> None:
     with pytest.raises(ValidationError, match="brings its own stop words"):
         GopherQuality(language="fr", stop_words=["de"])
     assert GopherQuality(language="fr").files() == [str(SOURCE)]
+    for written_out in (GopherQuality(language="fr"), GopherQuality(language="auto", dictionary=True)):
+        assert GopherQuality.model_validate(written_out.model_dump()) == written_out  # as workers get it
     assert len(GopherQuality(language="auto").files()) == 2
     assert GopherQuality().files() == []
 

@@ -101,7 +101,8 @@ class GopherQuality(Filter):
 
     @model_validator(mode="after")
     def _one_list_of_stop_words(self) -> GopherQuality:
-        if self.language is not None and "stop_words" in self.model_fields_set:
+        # Workers get settings with all values written out: what is set is told by its value.
+        if self.language is not None and self.stop_words != type(self).model_fields["stop_words"].default:
             raise ValueError("write language or stop_words: a language brings its own stop words")
         known = language_profiles().get(self.language or "")
         if known is not None and known.unspaced and not self.dictionary:
