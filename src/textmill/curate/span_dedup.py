@@ -130,8 +130,6 @@ class _SpanFinder:
 
     def gather(self, work: PhaseWork) -> None:
         """Every window around a proposed run: ``key`` is the hash of its words."""
-        import pyarrow as pa
-
         proposed = work.rows("candidates").read_all()
         if not proposed.num_rows:
             return
