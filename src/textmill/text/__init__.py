@@ -42,6 +42,7 @@ from textmill.text.minhash import (
     text_signatures,
 )
 from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
+from textmill.text.sentence_spans import find_sentences
 from textmill.text.sentences import count_sentences
 from textmill.text.shingles import Shingles, shingle_hashes
 from textmill.text.statistics import quality_statistics
@@ -105,6 +106,7 @@ def warm_up() -> None:
     cut_lines(data, lines, LineRules())
     count_keywords(data, offsets[:-1], offsets[1:], build_automaton(("one",)))
     hash_bytes(text)
+    find_sentences(data, paragraphs.starts, paragraphs.ends)
     english_tokens(data, offsets)
     dictionary.warm_up()
     count_stop_words(data, words, stop_word_table([["the"]]), np.zeros(1, np.int64))
