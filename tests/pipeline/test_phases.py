@@ -139,7 +139,7 @@ def test_progress_shows_the_phases_and_the_warning_stays(tmp_path: Path) -> None
 
     run_recipe(phased(engine="inline"), str(tmp_path / "run"), progress=Watch())
     assert [one for one in seen if one.startswith("2-alike")] == [
-        f"2-alike {number}/4: {phase}" for number, phase in enumerate(PHASES, 1)
+        f"2-alike {number}/4 {phase}" for number, phase in enumerate(PHASES, 1)
     ]
     assert seen[-2].startswith("warning: only ")
 

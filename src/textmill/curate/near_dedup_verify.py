@@ -19,6 +19,9 @@ an estimate of a sample already taken, and the same for everyone who computes it
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -56,19 +59,38 @@ def verify(work: PhaseWork, settings: NearDedup) -> None:
             for batch in work.rows(table):
                 evidence.add(batch)
         order = evidence.order()
-        matched, similarity, counts = decide(
-            order,
-            int((evidence.shards[order] == EARLIER).sum()),
-            evidence.buckets(settings)[order],
-            evidence.signatures(settings.permutations),
-            *evidence.sets(),
-            settings.threshold,
-            agreement(settings.threshold, settings.permutations),
-            settings.most_compared,
-        )
+        with _sign_of_life(work):
+            matched, similarity, counts = decide(
+                order,
+                int((evidence.shards[order] == EARLIER).sum()),
+                evidence.buckets(settings)[order],
+                evidence.signatures(settings.permutations),
+                *evidence.sets(),
+                settings.threshold,
+                agreement(settings.threshold, settings.permutations),
+                settings.most_compared,
+            )
         compared, estimated, left_out = (int(count) for count in counts)
         work.note(compared=compared, estimated=estimated, left_out=left_out)
         _write(work, settings, evidence, order, matched, similarity)
+
+
+@contextmanager
+def _sign_of_life(work: PhaseWork, every: float = 10.0) -> Iterator[None]:
+    """Say that the unit is at work while a kernel, which lets other threads run, decides a large cluster."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(every):
+            work.alive()
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
 
 
 def _write(

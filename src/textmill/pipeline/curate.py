@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from textmill.documents import Batch, ShardWriter, read_batches
@@ -264,9 +265,9 @@ class _ShardPass:
         )
         failed = self._fail(standing, opened, errors)
         if found is not None and found.num_rows:
-            sources = dict(zip(batch.ids, batch.records.column("source").to_pylist(), strict=True))
-            priority = [self.priority[sources[identifier]] for identifier in found.column("id").to_pylist()]
-            found = found.append_column("priority", pa.array(priority, pa.int64()))
+            of_document = [self.priority[source] for source in batch.records.column("source").to_pylist()]
+            place = pc.index_in(found.column("id").cast(pa.binary(16)), value_set=batch.records.column("id"))
+            found = found.append_column("priority", pa.array(of_document, pa.int64()).take(place))
             shard = pa.array([self.item["shard"]] * found.num_rows, pa.int32())
             self.fingerprints.append(found.append_column("shard", shard))
         standing.leave(~failed)

@@ -220,7 +220,7 @@ class _Coordinator:
                 for item in todo
             ]
             crashed = []
-            tell = self._tell_documents if wave.counts == "documents" else self._tell_bytes
+            tell = self._tell_bytes if wave.counts == "bytes" else self._tell_documents
             for position, outcome in self.engine.map(wave.function, work, tell):
                 if isinstance(outcome, Crash):
                     crashed.append((todo[position], outcome))

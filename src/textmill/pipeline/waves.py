@@ -27,7 +27,7 @@ class Wave:
         label: what it does, for people.
         function: ``package.module:function`` that is called with each item.
         items: its items, given the commits of the waves before it.
-        counts: what an item's size means, and what tasks report: bytes or documents.
+        counts: what an item's size means, and what tasks report: bytes, documents or rows.
     """
 
     label: str
@@ -53,7 +53,10 @@ def waves(plan: PassPlan, recipe: Recipe, manifest: Manifest, splits: list[Item]
         function = "textmill.pipeline.phases:carry_out_phase"
         return [
             Wave(
-                f"{plan.name} {number + 1}/{len(phases)}: {phase.name}", function, units(number), "documents"
+                f"{plan.name} {number + 1}/{len(phases)} {phase.name}",
+                function,
+                units(number),
+                "documents" if phase.per == "shard" else "rows",
             )
             for number, phase in enumerate(phases)
         ]
