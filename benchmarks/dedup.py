@@ -48,6 +48,7 @@ def main() -> int:
         "--slice", type=float, default=50, help="MB for the runs beside peers and for quality"
     )
     parser.add_argument("--largest", type=float, default=200, help="MB of the largest run: up to 2000")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of the runs beside peers")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     print(describe())
@@ -62,7 +63,7 @@ def main() -> int:
     if "signatures" in options.only and python:
         signatures(found, options.megabytes, options.parts, python)
     if "peers" in options.only and python:
-        beside_peers(found, options.slice, options.workers, python, options.text_dedup)
+        beside_peers(found, options.slice, options.rounds, options.workers, python, options.text_dedup)
     if "quality" in options.only:
         quality(found, options.slice, options.workers)
     if "sizes" in options.only:

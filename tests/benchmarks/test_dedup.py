@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks.dedup_corpus import SHINGLE, edited, graded, pairs_path, write
-from benchmarks.dedup_quality import plain_similarity, similar_pairs
+from benchmarks.dedup_runs import Truth
+from benchmarks.dedup_truth import plain_similarity, similar_pairs
 from tests.text.test_shingles import shingles
 
 VOCABULARY = [a + b + c for a, b, c in itertools.product("bcdfg", "aeiou", "lmnrstv")]
@@ -65,3 +66,14 @@ def test_the_exhaustive_comparison_finds_all_pairs() -> None:
     found = {(int(one), int(two)): value for one, two, value in zip(*similar_pairs(texts, 0.4), strict=True)}
     assert found == pytest.approx(expected)
     assert len(found) > 12
+
+
+def test_what_counts_as_false_and_as_missed() -> None:
+    chance = random.Random(2)
+    one, other = (text for _, text in pages(2))
+    near = " ".join(edited(one.split(" "), "cut", 0.9, VOCABULARY, chance))
+    truth = Truth(["one", "near", "other"], [one, near, other])
+    assert (truth.false({"one", "other"}), truth.missed({"one", "other"})) == (0, 0)
+    assert (truth.false({"one"}), truth.missed({"one"})) == (1, 0)  # nothing like `other` is left
+    assert (truth.false({"other"}), truth.missed({"other"})) == (2, 0)  # nor like these two
+    assert truth.missed({"one", "near", "other"}) == 1
