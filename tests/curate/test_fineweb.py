@@ -62,6 +62,15 @@ def test_a_line_is_short_in_relation_to_its_language() -> None:
     assert FineWeb(language="auto").rules() == FineWeb().rules()
 
 
+def test_thai_has_no_full_stop() -> None:
+    thai = "ทุกคนมีสิทธิในการดำรงชีวิต ในเสรีธรรม และในความปลอดภัยแห่งร่างกาย"
+    assert first_failures(FineWeb(), [thai]) == ["punctuated_lines"]
+    assert first_failures(FineWeb(language="auto"), [thai, PROSE.replace(".", " ")]) == [
+        None,
+        "punctuated_lines",
+    ]
+
+
 def test_english_is_the_measure() -> None:
     batch = Batch.from_texts(
         [PROSE, CHINESE, "", "\n\n", "a\n" * 3 + PROSE, "\r\n \n" + "x" * 30 + "\n" + "x" * 31]

@@ -36,7 +36,8 @@ class FineWeb(Filter):
     The numbers are for English. Chinese says in 8 characters what English says in 30: with ``language``, a line is
     short if it has at most ``short_line`` characters times the length of texts in that language over that of
     English, known of 281 languages from the Universal Declaration of Human Rights. ``auto`` finds out the language
-    of every document as the step ``language`` does; one that is not known is taken for English.
+    of every document as the step ``language`` does; one that is not known is taken for English. About Thai and Lao,
+    which put no mark at the end of a sentence, the rule on terminal punctuation says nothing (NaN).
     """
 
     name: ClassVar[str] = "fineweb"
@@ -120,7 +121,17 @@ class _Lines:
         if self._identifier is not None:
             languages = [str(language) for language in self._identifier.scores(batch)["language"]]
             labels = {"language": languages}
-        return {**scores, "short_lines": _short_lines(batch, settings.short_line, languages), **labels}
+        unmarked = [each in _WITHOUT_FULL_STOP for each in languages]
+        return {
+            **scores,
+            "punctuated_lines": np.where(unmarked, np.nan, scores["punctuated_lines"]),
+            "short_lines": _short_lines(batch, settings.short_line, languages),
+            **labels,
+        }
+
+
+# Sentences end in a space there (Unicode has no Sentence_Terminal for these scripts).
+_WITHOUT_FULL_STOP = frozenset({"th", "lo"})
 
 
 def _short_lines(batch: Batch, short_line: int, languages: Sequence[str]) -> npt.NDArray[np.float64]:
