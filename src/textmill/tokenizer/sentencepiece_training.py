@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 from textmill.errors import UserError
 from textmill.tokenizer.sentencepiece_model import round_scores
@@ -37,6 +39,7 @@ def train_sentencepiece(
     eos_token: str = "</s>",
     special_tokens: Sequence[str] = (),
     character_coverage: float = 0.9995,
+    scratch: Path | None = None,
 ) -> bytes:
     """Train a model and return the content of its ``tokenizer.model``.
 
@@ -44,12 +47,13 @@ def train_sentencepiece(
     the entries that were learned. No text is ever encoded to one of the first.
 
     Args:
-        texts: streamed once; the library keeps them in memory, two to three bytes per byte.
+        texts: streamed once; the library needs 20 (BPE) to 30 (Unigram) bytes of memory for each of theirs.
         kind: ``bpe`` or ``unigram``.
         vocab_size: entries in all; fewer when the texts hold no more.
         eos_token: the end-of-text token.
         special_tokens: further special tokens.
         character_coverage: share of all characters that get an entry of their own; the rest is bytes.
+        scratch: folder for a temporary file with the texts.
 
     Raises:
         ValueError: the texts have more characters than the vocabulary has room for, or the library refuses
@@ -57,45 +61,62 @@ def train_sentencepiece(
         UserError: the library is not installed.
     """
     library = sentencepiece()
-    lines = list(_lines(texts))
     size = vocab_size
-    for _ in range(2):
-        written = io.BytesIO()
-        try:
-            library.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_writer=written,
-                model_type=kind,
-                vocab_size=size,
-                # Asks Unigram for what there is; BPE says itself how many entries there are.
-                hard_vocab_limit=False,
-                character_coverage=character_coverage,
-                byte_fallback=True,
-                split_digits=True,
-                normalization_rule_name="identity",
-                remove_extra_whitespaces=False,
-                allow_whitespace_only_pieces=True,
-                add_dummy_prefix=True,
-                max_sentence_length=2 * LINE_BYTES,
-                input_sentence_size=0,
-                shuffle_input_sentence=False,
-                num_threads=THREADS,
-                unk_id=0,
-                bos_id=1,
-                eos_id=2,
-                pad_id=-1,
-                eos_piece=eos_token,
-                control_symbols=list(special_tokens),
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            fewer = re.search(r"Vocabulary size too high.*<= (\d+)", str(error))
-            if fewer is None or int(fewer[1]) >= size:
-                raise ValueError(_plain(str(error), vocab_size)) from None
-            size = int(fewer[1])
-        else:
-            return round_scores(written.getvalue()) if kind == "unigram" else written.getvalue()
+    spool = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 closed below, after both attempts
+    with spool:
+        for line in _packed(texts):
+            spool.write(line.encode("utf-8", "replace") + b"\n")
+        for _ in range(2):
+            spool.seek(0)
+            written = io.BytesIO()
+            try:
+                _train(library, spool, written, kind, size, eos_token, special_tokens, character_coverage)
+            except RuntimeError as error:
+                fewer = re.search(r"Vocabulary size too high.*<= (\d+)", str(error))
+                if fewer is None or int(fewer[1]) >= size:
+                    raise ValueError(_plain(str(error), vocab_size)) from None
+                size = int(fewer[1])
+            else:
+                return round_scores(written.getvalue()) if kind == "unigram" else written.getvalue()
     raise ValueError(f"no vocabulary of {vocab_size} entries or fewer comes of these texts")
+
+
+def _train(
+    library: Any,
+    lines: BinaryIO,
+    written: io.BytesIO,
+    kind: Kind,
+    vocab_size: int,
+    eos_token: str,
+    special_tokens: Sequence[str],
+    character_coverage: float,
+) -> None:
+    library.SentencePieceTrainer.train(
+        sentence_iterator=(line[:-1].decode() for line in lines),
+        model_writer=written,
+        model_type=kind,
+        vocab_size=vocab_size,
+        # Asks Unigram for what there is; BPE says itself how many entries there are.
+        hard_vocab_limit=False,
+        character_coverage=character_coverage,
+        byte_fallback=True,
+        split_digits=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True,
+        add_dummy_prefix=True,
+        max_sentence_length=4 * LINE_BYTES,
+        input_sentence_size=0,
+        shuffle_input_sentence=False,
+        num_threads=THREADS,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        eos_piece=eos_token,
+        control_symbols=list(special_tokens),
+        minloglevel=2,
+    )
 
 
 def sentencepiece() -> Any:
@@ -113,6 +134,23 @@ def sentencepiece() -> Any:
             hint="pip install 'textmill[sentencepiece]'",
         ) from None
     return library
+
+
+def _packed(texts: Iterable[str]) -> Iterator[str]:
+    """Short lines put together, with a space between: the library puts one before each line all the same.
+
+    A line of its own costs the library as much memory as some words.
+    """
+    waiting: list[str] = []
+    size = 0
+    for line in _lines(texts):
+        if size + len(line) > LINE_BYTES // 2 and waiting:
+            yield " ".join(waiting)
+            waiting, size = [], 0
+        waiting.append(line)
+        size += 1 + len(line)
+    if waiting:
+        yield " ".join(waiting)
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:

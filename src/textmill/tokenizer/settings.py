@@ -18,8 +18,8 @@ SENTENCEPIECE_EOS = "</s>"
 BYTES = 256
 
 
-# SentencePiece keeps its texts in memory, two to three bytes for each of theirs.
-SENTENCEPIECE_SAMPLE_BYTES = 256 * 2**20
+# SentencePiece holds its texts in memory: measured, 15 to 19 bytes for each of theirs with BPE, 30 with Unigram.
+SENTENCEPIECE_SAMPLE_BYTES = 64 * 2**20
 
 
 class SampleBalance(Settings):
@@ -116,8 +116,8 @@ class TokenizerTraining(Settings):
         default=2 * 2**30,
         ge=1024,
         description="Bytes of text to train on. A larger corpus is sampled by document id. Byte-level BPE counts "
-        "words on disk and stays below 1 GiB of memory whatever is written here; SentencePiece keeps its sample in "
-        "memory, and gets no more than 256 MiB unless this is written.",
+        "words on disk and stays below 1 GiB of memory whatever is written here; SentencePiece needs 20 "
+        "(BPE) to 30 (Unigram) times its sample in memory, and gets no more than 64 MiB unless this is written.",
     )
     sample: SampleBalance | None = Field(
         default=None,

@@ -110,7 +110,7 @@ def _train(
         if training.kind == "bpe":
             facts |= _write_bpe(settings, training, context, texts, folder)
         else:
-            _write_sentencepiece(settings, training, texts, folder)
+            _write_sentencepiece(settings, training, texts, folder, context.scratch)
     except ValueError as error:
         raise UserError(
             "the tokenizer cannot be trained",
@@ -261,7 +261,11 @@ def _tell_cut(cut: Cut, context: StageContext) -> dict[str, Any]:
 
 
 def _write_sentencepiece(
-    settings: TokenizerSection, training: TokenizerTraining, texts: Iterator[str], folder: Path
+    settings: TokenizerSection,
+    training: TokenizerTraining,
+    texts: Iterator[str],
+    folder: Path,
+    scratch: Path,
 ) -> None:
     from textmill.tokenizer.sentencepiece_model import tokenizer_json
     from textmill.tokenizer.sentencepiece_training import train_sentencepiece
@@ -273,6 +277,7 @@ def _write_sentencepiece(
         eos_token=settings.end_token,
         special_tokens=training.all_special_tokens,
         character_coverage=training.character_coverage,
+        scratch=scratch,
     )
     (folder / SENTENCEPIECE).write_bytes(content)
     (folder / TOKENIZER).write_text(tokenizer_json(content), "utf-8")
