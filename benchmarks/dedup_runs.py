@@ -85,9 +85,8 @@ def beside_peers(
             if text_dedup:
                 cost, kept = run_text_dedup(path, folder / f"text-dedup{turn}", workers, text_dedup)
                 show("text-dedup", cost, size, kept, truth)
-        print(
-            f"false: documents gone without a kept one at {THRESHOLD} or more; missed: pairs at 0.85 or more, both kept"
-        )
+        print(f"false: documents gone without a kept one at {THRESHOLD} or more;")
+        print("missed: pairs at 0.85 or more of which both are kept")
 
 
 class Truth:
