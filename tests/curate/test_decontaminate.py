@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,10 +17,11 @@ import textmill
 from textmill.cli import main
 from textmill.curate import Decontaminate
 from textmill.curate.decontaminate_items import exam_items
-from textmill.documents import Batch, format_id
+from textmill.documents import Batch
 from textmill.errors import UserError
 from textmill.recipe import load_recipe
 from textmill.steps import CuttingStep, StepContext
+from textmill.text.phrases import count_words
 
 WORDS = "time year people way day man thing woman life child world school state family student".split()  # noqa: SIM905
 
@@ -109,7 +111,7 @@ def test_a_clean_corpus_has_its_table_too(tmp_path: Path) -> None:
 def test_a_share_of_the_runs_and_common_runs(tmp_path: Path) -> None:
     law = sentence(1, 16)
     exam(tmp_path, "exam.jsonl", [f"{law} {sentence(2, 20)}"])
-    texts = [f"{law} {sentence(n, 40)}" for n in range(20, 25)] + [f"{law} {sentence(2, 20)}"]
+    texts = [f"{law} unlike {sentence(n, 40)}" for n in range(20, 25)] + [f"{law} {sentence(2, 20)}"]
     assert kept(run(tmp_path, texts, "{tasks: exam.jsonl}")) == []
     assert kept(run(tmp_path, texts, "{tasks: exam.jsonl, min_share: 0.5}")) == [0, 1, 2, 3, 4]
     common = run(tmp_path, texts, "{tasks: exam.jsonl, max_documents: 5}")
@@ -184,7 +186,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     questions=QUESTIONS,
     texts=TEXTS,
@@ -264,7 +266,7 @@ def test_a_recipe_takes_the_tasks_that_it_evaluates(tmp_path: Path) -> None:
             "name": "a",
             "sources": [{"files": "x"}],
             "curate": ["decontaminate", {"decontaminate": {"id": "cut", "action": "cut"}}],
-            "tokenizer": {"train": {}},
+            "tokenizer": {"train": {"vocab_size": 300}},
             "tokens": {},
             "train": {},
             "evaluate": {"mmlu": "exams/mmlu"},
@@ -313,12 +315,15 @@ def test_mmlu_planted_in_real_pages(tmp_path: Path) -> None:
     for number in chosen.sample([n for n in range(len(asked)) if items.phrase_counts[n]], 300):
         item = asked[number]
         question = item.question
-        if len(question.split()) < 8:
+        if (
+            count_words(np.frombuffer(question.encode(), np.uint8), np.array([0, len(question.encode())]))[0]
+            < 8
+        ):
             question = f"{question} {item.answer_text}"
         dress = (
             lambda text: text,
             str.upper,
-            lambda text: text.replace(" ", "\n", 3).replace(",", ""),
+            lambda text: text.replace(" ", "\n", 3).replace(", ", " "),
             lambda text: f"“{text}”",
         )[len(plants) % 4]
         plants.append(dress(question))
@@ -344,4 +349,3 @@ def test_mmlu_planted_in_real_pages(tmp_path: Path) -> None:
     print(f"recall {sum(recalled)}/{len(recalled)}; dropped of {len(texts)} clean pages: {clean}")
     assert all(recalled)
     assert clean == []
-    assert all(format_id(identifier) for identifier in Batch.from_texts(texts).ids)

@@ -108,10 +108,20 @@ def add_subcommands(parser: Parser) -> Callable[[str, str], Parser]:
 
 def command_groups() -> list[tuple[str, dict[str, Parser]]]:
     """All commands: title of the group, and its parsers by name."""
-    from textmill.cli import asking, corpus, machine, running, scores, speaking, stages, starting
+    from textmill.cli import (
+        asking,
+        corpus,
+        deduplication,
+        machine,
+        running,
+        scores,
+        speaking,
+        stages,
+        starting,
+    )
 
     groups = []
-    for module in (starting, running, asking, scores, corpus, stages, speaking, machine):
+    for module in (starting, running, asking, scores, corpus, deduplication, stages, speaking, machine):
         commands: dict[str, Parser] = {}
 
         def add(name: str, summary: str, commands: dict[str, Parser] = commands) -> Parser:

@@ -8,6 +8,7 @@ from typing import Any
 
 from textmill.cli import screen
 from textmill.cli.arguments import Commands
+from textmill.cli.deduplication import print_tasks, tasks_of
 from textmill.cli.run_choice import chosen_run
 
 TITLE = "choose thresholds"
@@ -45,7 +46,16 @@ def _stats(arguments: argparse.Namespace) -> int:
     from textmill.scores import score_statistics
     from textmill.workspace import Workspace
 
-    found = score_statistics(Workspace.open(chosen_run(arguments.run)), arguments.by)
+    workspace = Workspace.open(chosen_run(arguments.run))
+    tasks = tasks_of(workspace)
+    try:
+        found = score_statistics(workspace, arguments.by)
+    except UserError:
+        if not tasks or arguments.by or arguments.step:
+            raise
+        found = {"run": workspace.manifest.run, "by": None, "scores": []}
+    if tasks and arguments.step is None:
+        found["tasks"] = tasks
     if arguments.step is not None:
         steps = list(dict.fromkeys(row["step"] for row in found["scores"]))
         if arguments.step not in steps:
@@ -63,6 +73,7 @@ def _stats(arguments: argparse.Namespace) -> int:
         if position:
             print()
         _print_step(step, [row for row in found["scores"] if row["step"] == step], arguments.by)
+    print_tasks(found.get("tasks", []))
     return 0
 
 

@@ -27,6 +27,8 @@ _ROWS = 16_384
 
 def without_common(work: PhaseWork, settings: Decontaminate) -> None:
     """Hits of the phrases that at most ``max_documents`` documents hold, by document; partitions are of phrases."""
+    import pyarrow as pa
+
     with connection_within(work.context) as connection:
         connection.register("rows", work.rows("fingerprints"))
         connection.execute('CREATE TEMP TABLE hits AS SELECT id, shard, phrase, start, "end" FROM rows')
@@ -37,7 +39,8 @@ def without_common(work: PhaseWork, settings: Decontaminate) -> None:
             'ORDER BY key, phrase, start, "end"'
         ).to_arrow_reader(_ROWS)
         for rows in reader:
-            work.write("hits", rows)
+            key, place = rows.column("key").cast(pa.binary(16)), rows.schema.get_field_index("key")
+            work.write("hits", rows.set_column(place, "key", key))
 
 
 def decide(work: PhaseWork, settings: Decontaminate, items: ExamItems) -> None:
