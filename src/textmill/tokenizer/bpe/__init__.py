@@ -17,7 +17,7 @@ words are more than merging can hold, the rarest are left out, by their exact co
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     entries, merges, cut, text_bytes = train_on(["low lower lowest"] * 9, Cuts(), Path(folder), entries=260)
 >>> entries[256:], [(entries[a], entries[b]) for a, b in merges[:2]], cut.words
-(['ow', 'low', 'Ġlow', 'er'], [('o', 'w'), ('l', 'ow')], 3)
+(['lo', 'low', 'Ġlow', 'Ġlowe'], [('l', 'o'), ('lo', 'w')], 3)
 """
 
 from __future__ import annotations
