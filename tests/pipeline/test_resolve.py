@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from textmill.pipeline.resolve import MOST_PARTITIONS, PARTITION_ROWS, _read_partition, partitions
+from textmill.pipeline.resolve import MOST_PARTITIONS, PARTITION_ROWS, partitions
+from textmill.pipeline.tables import read_partition
 from textmill.workspace.ledger_tables import write_sorted
 from textmill.workspace.storage import Storage
 
@@ -42,7 +43,7 @@ def test_every_row_is_in_exactly_one_partition_and_equal_keys_meet(tmp_path: Pat
     seen: list[bytes] = []
     place: dict[bytes, int] = {}
     for partition in range(count):
-        for records in _read_partition(storage, paths, partition, count):
+        for records in read_partition(storage, paths, partition, count):
             seen += records.column("id").to_pylist()
             for key in records.column("key").to_pylist():
                 assert place.setdefault(key, partition) == partition

@@ -24,7 +24,7 @@ from pydantic import Field, field_validator, model_validator
 
 from textmill.curate.earlier_runs import identities
 from textmill.steps.context import StepContext
-from textmill.steps.global_step import GlobalRunner, GlobalStep
+from textmill.steps.global_step import Fingerprinter, GlobalStep
 from textmill.steps.phases import Phase, PhaseWork
 from textmill.steps.settings import ByteSize, InputPath
 
@@ -170,9 +170,9 @@ class NearDedup(GlobalStep):
             Phase("review", "whole", reads=("losses", "clusters", "totals"), writes=()),
         )
 
-    def open(self, context: StepContext) -> GlobalRunner:
+    def open(self, context: StepContext) -> Fingerprinter:
         """Return the runner."""
-        return _NearDeduplicator(self)  # type: ignore[return-value]
+        return _NearDeduplicator(self)
 
 
 class _NearDeduplicator:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textmill.documents.shards import open_parquet_writer
 from textmill.pipeline.settings_codec import decode
+from textmill.pipeline.tables import read_partition
 from textmill.steps import CuttingStep, GlobalStep, StepContext, cut_schema
-from textmill.steps.global_step import with_details
+from textmill.steps.global_step import GlobalRunner, with_details
 from textmill.steps.stage import Report
 from textmill.workspace.commits import Commit, FileRecord
 from textmill.workspace.ledger_tables import write_sorted
@@ -52,13 +52,13 @@ def resolve_partition(item: Mapping[str, Any], report: Report) -> dict[str, Any]
         step = decode(item["step"], GlobalStep)
         part = (item["partition"], item["partitions"])
         context = StepContext(item["seed"], scratch, item["memory_bytes"], part)
-        runner = step.open(context)
+        runner = cast(GlobalRunner, step.open(context))
         outputs: dict[str, list[FileRecord]] = {}
         numbers = {"fingerprints": 0, answer_kind(step): 0}
         if item["fingerprints"]:
             with storage.open(item["fingerprints"][0]) as stream:
                 schema = pq.read_schema(stream)
-            rows = _read_partition(storage, item["fingerprints"], item["partition"], item["partitions"])
+            rows = read_partition(storage, item["fingerprints"], item["partition"], item["partitions"])
             counted = _counting(rows, numbers, report)
             reader = pa.RecordBatchReader.from_batches(schema, counted)
             kind = answer_kind(step)
@@ -115,33 +115,6 @@ def _even(answer: pa.RecordBatchReader) -> Iterator[pa.Table]:
             rows -= _ANSWER_ROWS
     if rows:
         yield pa.concat_tables(held)
-
-
-def _read_partition(
-    storage: Storage, paths: Sequence[str], partition: int, count: int
-) -> Iterator[pa.RecordBatch]:
-    """The rows whose key falls into ``partition`` of ``count``: a range of the keys' first two bytes."""
-    for path in paths:
-        with storage.open(path) as stream, pq.ParquetFile(stream) as parquet:
-            place = parquet.schema_arrow.get_field_index("key")
-            for group in range(parquet.num_row_groups):
-                bounds = parquet.metadata.row_group(group).column(place).statistics
-                if bounds is not None and bounds.has_min_max:
-                    # The files are sorted by key, so most row groups belong to other partitions altogether.
-                    low, high = _partition_of(bounds.min, count), _partition_of(bounds.max, count)
-                    if partition < low or partition > high:
-                        continue
-                for records in parquet.read_row_group(group, use_threads=False).to_batches():
-                    keys = records.column("key")
-                    start = 16 * keys.offset
-                    raw = np.frombuffer(keys.buffers()[1], np.uint8)[start : start + 16 * len(keys)]
-                    head = raw.reshape(-1, 16)[:, :2].astype(np.uint32)
-                    mine = ((head[:, 0] << 8 | head[:, 1]) * count) >> 16 == partition
-                    yield records.filter(pa.array(mine))
-
-
-def _partition_of(key: bytes, count: int) -> int:
-    return (int.from_bytes(key[:2], "big") * count) >> 16
 
 
 def _counting(

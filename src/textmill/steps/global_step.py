@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from textmill.documents import Batch
 
 
-class GlobalRunner(Protocol):
-    """An opened global step."""
+class Fingerprinter(Protocol):
+    """An opened global step; besides this it has ``resolve``, or a method for each of its phases."""
 
     def fingerprint(self, batch: Batch) -> pa.RecordBatch:
         """Fingerprints of the documents, any number per document.
@@ -33,6 +33,10 @@ class GlobalRunner(Protocol):
             ``shard`` (int32: ordinal of the shard in its pass).
         """
         ...
+
+
+class GlobalRunner(Fingerprinter, Protocol):
+    """An opened global step that decides in one go."""
 
     def resolve(self, fingerprints: pa.RecordBatchReader, context: StepContext) -> pa.Table:
         """Decide one partition.
@@ -56,7 +60,7 @@ class GlobalStep(StepSettings):
         """The phases in which it decides; none for a step that needs ``resolve`` alone."""
         return ()
 
-    def open(self, context: StepContext) -> GlobalRunner:
+    def open(self, context: StepContext) -> Fingerprinter:
         """Load what the step needs and return its runner."""
         raise NotImplementedError
 
