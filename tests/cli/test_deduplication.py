@@ -58,6 +58,9 @@ def test_near_duplicates_and_questions(capsys: pytest.CaptureFixture[str]) -> No
     table = [line.split() for line in out.splitlines()]
     assert ["exam", "1", "0", "1", "100.0", "%", "1"] in table
     assert f"exam exam.jsonl:1: {words(6, 20)[:40]}" in out
+    page = Path("out/run/report.html").read_text()
+    assert "Evaluation questions" in page
+    assert words(6, 20)[:100] in page
     assert main(["stats", "out/run"]) == 0
     assert ["exam", "1", "0", "1", "100.0", "%", "1"] in [
         line.split() for line in capsys.readouterr().out.splitlines()

@@ -17,6 +17,7 @@ from textmill.report.histograms import Bounds, score_histograms
 from textmill.report.model import (
     Breakdown,
     Evaluation,
+    Exam,
     FunnelRow,
     Histogram,
     Measured,
@@ -54,6 +55,7 @@ def collect(workspace: Workspace) -> ReportData:
             reasons=reasons,
             reasons_left_out=left_out,
             duplicates=duplicate_groups(connection),
+            exams=tuple(_exams(manifest)),
             breakdowns=tuple(_breakdowns(connection, manifest)),
             lengths=_lengths(connection),
             histograms=tuple(_histograms(connection, manifest)),
@@ -92,6 +94,15 @@ def _funnel(manifest: Manifest) -> tuple[FunnelRow, ...]:
         for one in manifest.document_passes()
         for count in one.steps()
     )
+
+
+def _exams(manifest: Manifest) -> Iterator[Exam]:
+    """The evaluation tasks, as the steps that searched for them have noted."""
+    for record in manifest.passes:
+        for one in record.description.get("tasks", ()):
+            examples = tuple((e["item"], e["question"], e["documents"]) for e in one["examples"])
+            numbers = (one["items"], one["not_checkable"], one["items_hit"], one["documents"])
+            yield Exam(one["task"], *numbers, examples)
 
 
 def _rules(manifest: Manifest) -> list[Mapping[str, Any]]:

@@ -109,7 +109,8 @@ def _examples(
 def duplicate_groups(connection: duckdb.DuckDBPyConnection) -> tuple[DuplicateGroup, ...]:
     """The documents with most removed copies, each with some of those."""
     groups = connection.execute(
-        "SELECT step, matched_id, count(DISTINCT id) AS copies FROM events WHERE action = 'matched' AND matched_id IS NOT NULL "
+        "SELECT step, matched_id, count(DISTINCT id) AS copies FROM events "
+        "WHERE action = 'matched' AND matched_id IS NOT NULL "
         f"GROUP BY step, matched_id ORDER BY copies DESC, step, matched_id LIMIT {GROUPS}"
     ).fetchall()
     kept = [bytes(group[1]) for group in groups]

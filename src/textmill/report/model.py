@@ -88,6 +88,26 @@ class DuplicateGroup:
 
 
 @dataclass(frozen=True)
+class Exam:
+    """An evaluation task that the corpus was searched for.
+
+    Attributes:
+        items: questions with their answers.
+        not_checkable: of these, too short to be searched for.
+        items_hit: of these, found in the corpus.
+        documents: that hold one of them.
+        examples: name, question and number of documents of those found most.
+    """
+
+    task: str
+    items: int
+    not_checkable: int
+    items_hit: int
+    documents: int
+    examples: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Share:
     """A row of a list with bars: how many documents were there, how many of them were kept."""
 
@@ -273,6 +293,7 @@ class ReportData:
     reasons: tuple[Reason, ...] = ()
     reasons_left_out: tuple[int, int] = (0, 0)
     duplicates: tuple[DuplicateGroup, ...] = ()
+    exams: tuple[Exam, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     lengths: Histogram | None = None
     histograms: tuple[Histogram, ...] = ()

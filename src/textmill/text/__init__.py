@@ -42,6 +42,7 @@ from textmill.text.minhash import (
     text_signatures,
 )
 from textmill.text.ngrams import distinct_words_ratio, repetition_statistics
+from textmill.text.phrases import build_phrases, find_phrases
 from textmill.text.sentence_spans import find_sentences
 from textmill.text.sentences import count_sentences
 from textmill.text.shingles import Shingles, shingle_hashes
@@ -115,3 +116,4 @@ def warm_up() -> None:
     band_keys(signatures(shingles.hashes, shingles.offsets), 16, 8)
     text_signatures(data, offsets)
     winnow(data, offsets)
+    find_phrases(data, offsets, build_phrases(data, offsets, np.array([1]))[0])
