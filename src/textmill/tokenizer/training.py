@@ -100,7 +100,7 @@ def train(
         min_frequency: smallest count of a pair that is merged.
         max_token_length: bytes of the longest entry that merges may make, 2 or more; None: no limit.
         compiled: True for the kernels, False for the library; None: by the size of the texts.
-        threads: that count words, in the kernels; by default three quarters of the processors.
+        threads: that count words, in the kernels; by default three quarters of the processors, four at most.
         scratch: folder for counted words; by default the system's.
         most_word_bytes: of distinct words from which the kernels learn merges. If there are more, the rarest are
             left out, and :attr:`Trained.cut` says so.

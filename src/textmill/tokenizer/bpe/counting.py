@@ -31,6 +31,8 @@ LONG_BYTES = 2**26
 # A row is looked for from its place on until an empty one comes: tables are not filled further than this.
 FILLED = 0.6
 FIRST_BITS = 15
+# One stream of texts keeps no more busy, and each has its share of the tables: small ones are full more often.
+MOST_THREADS = 4
 BATCH_BYTES = 2 * 2**20
 _PATTERNS = {"gpt2": GPT2, "cl100k": CL100K, "o200k": O200K}
 _DIGITS = {
@@ -84,12 +86,13 @@ def count_texts(
         texts: streamed once.
         cuts: where a text is cut into words.
         folder: for the runs.
-        threads: counters that share the texts; by default three quarters of the processors.
+        threads: counters that share the texts; by default three quarters of the processors, up to
+            :data:`MOST_THREADS`.
         table_bytes: size of all tables together.
         long_bytes: the same of the room for words longer than 15 bytes.
         counted: called with the bytes of text read so far.
     """
-    threads = threads or max(1, 3 * (os.cpu_count() or 1) // 4)
+    threads = threads or max(1, min(MOST_THREADS, 3 * (os.cpu_count() or 1) // 4))
     counters = [
         WordCounter(
             cuts, folder, f"run-{k}", table_bytes=table_bytes // threads, long_bytes=long_bytes // threads
