@@ -10,6 +10,7 @@ from textmill.tokenizer.counting import TokenCounter
 from textmill.tokenizer.encode import HuggingFaceEncoder
 from textmill.tokenizer.folder import write_config
 from textmill.tokenizer.inspection import health, read_vocabulary, tokens_of
+from textmill.tokenizer.load import load_encoder
 from textmill.tokenizer.page import as_html
 from textmill.tokenizer.training import train_bpe
 
@@ -61,6 +62,69 @@ def test_health(folder: Path) -> None:
     assert used is not None
     ids = set(encoder(folder).encode_batch(["hello world"])[0].tolist())
     assert len(used) == 1499 - 256 - sum(number >= 256 for number in ids)
+
+
+def test_entries_that_no_text_becomes(folder: Path, tmp_path: Path) -> None:
+    assert health(folder / "large").unreachable == ()
+    parsed = json.loads((folder / "large" / "tokenizer.json").read_text())
+    # Without its merge an entry is never made; neither are those that are made of it.
+    lost = parsed["model"]["merges"].pop(200)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(parsed))
+    found = health(tmp_path).unreachable
+    assert found is not None
+    assert parsed["model"]["vocab"]["".join(lost)] in [entry.id for entry in found]
+    texts = [*prose(), LONG * 3]
+    counter = TokenCounter(HuggingFaceEncoder(json.dumps(parsed), "<|endoftext|>"))
+    for text in texts:
+        counter.add(text, "")
+    counter.finish()
+    assert not any(counter.used[entry.id] for entry in found)
+    # As a whole piece it can be looked up, where the tokenizer does so.
+    parsed["model"]["ignore_merges"] = True
+    (tmp_path / "tokenizer.json").write_text(json.dumps(parsed))
+    assert len(health(tmp_path).unreachable or ()) < len(found)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_a_sentencepiece_model_is_looked_at(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sentencepiece")
+    from textmill.tokenizer.sentencepiece_training import train_sentencepiece
+
+    path = tmp_path / "own.model"
+    path.write_bytes(train_sentencepiece(prose(), kind=kind, vocab_size=900))
+    found = health(path)
+    assert (found.entries, found.special, found.missing_bytes, found.unreachable) == (900, 3, (), ())
+    assert found.slow == "it is a SentencePiece model"
+    vocabulary = read_vocabulary(path)
+    assert {b" the", b"\n", b"\xff"} <= {entry.content for entry in vocabulary}
+    tokens = tokens_of(load_encoder(path), vocabulary, "the 中文\n")
+    assert b"".join(entry.content for entry in tokens) == " the 中文\n".encode()
+    (tmp_path / "text.txt").write_text("She returned the book to the library before it closed.\n" * 9)
+    text = str(tmp_path / "text.txt")
+    assert main(["tokenizer", "inspect", str(path), "--input", text, "--text", "return"]) == 0
+    assert f"SentencePiece {kind}" in capsys.readouterr().out
+    assert main(["tokenizer", "count", text, "--tokenizer", str(path), "--languages", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["languages"].keys() == {"en"}
+    assert main(["tokenizer", "export", str(path), "--output", str(tmp_path / "x")]) == 2
+    assert "cannot express" in capsys.readouterr().err
+
+
+def test_a_rank_file_without_an_end_token_can_be_looked_at(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ranks = str(tmp_path / "own.tiktoken")
+    assert main(["tokenizer", "export", str(folder / "large"), "--output", ranks]) == 0
+    assert main(["tokenizer", "inspect", ranks, "--text", "hello"]) == 2
+    assert "--pattern" in capsys.readouterr().err
+    both = ["--pattern", "cl100k"]
+    assert main(["tokenizer", "inspect", ranks, "--text", "hello", *both]) == 0
+    assert "end of text none" in capsys.readouterr().out
+    text = str(folder / "texts.jsonl")
+    assert main(["tokenizer", "compare", str(folder / "large"), ranks, "--input", text, *both]) == 0
+    assert "1,499 entries of" in capsys.readouterr().out
+    assert main(["tokenizer", "inspect", ranks, "--html", str(tmp_path / "x.html"), *both]) == 2
 
 
 def test_the_page_escapes(folder: Path) -> None:

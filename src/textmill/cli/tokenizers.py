@@ -116,7 +116,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 def _print_health(found: Health, eos_token: str, eos_id: int) -> None:
     def some(entries: tuple[Entry, ...]) -> str:
-        shown = "  ".join(screen.one_line(repr(entry.shown()), 40) for entry in entries[:SHOWN_ENTRIES])
+        shown = "  ".join(screen.one_line(f"'{entry.shown()}'", 40) for entry in entries[:SHOWN_ENTRIES])
         return f"{len(entries):,}" + (f": {shown}" if entries else "")
 
     print(f"kind        {found.model}")

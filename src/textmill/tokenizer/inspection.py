@@ -197,14 +197,11 @@ def _unreachable(parsed: dict[str, Any], entries: Sequence[Entry]) -> tuple[Entr
     made = tokenizer.encode_batch_fast([word_of[entry.id] for entry in ordinary], add_special_tokens=False)
     found = []
     for entry, encoding in zip(ordinary, made, strict=True):
-        by_rules = encoding.ids == [entry.id]
-        if entry.is_text and library.pattern is not None:
-            # Cut apart before any rule applies, or one piece that is looked up as a whole.
-            one_piece = len(library.pieces(entry.content.decode())) == 1
-            by_rules = one_piece and (by_rules or whole_words)
-        elif whole_words:
-            by_rules = True
-        if not by_rules:
+        if encoding.ids == [entry.id]:
+            continue
+        # With ignore_merges a piece that is an entry needs no merge; of half characters pieces are not made here.
+        one_piece = not entry.is_text or len(library.pieces(entry.content.decode())) == 1
+        if not (whole_words and one_piece):
             found.append(entry)
     return tuple(found)
 

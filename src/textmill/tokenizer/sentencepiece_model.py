@@ -91,7 +91,7 @@ def read_model(content: bytes) -> SentencePieceModel:
                     elif option == 4:
                         model.strip_spaces = bool(setting)
     except (IndexError, KeyError, struct.error, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f"it breaks off or is no SentencePiece model ({type(error).__name__})") from None
+        raise ValueError("it is no SentencePiece model, or it breaks off in the middle") from error
     if len(model.pieces) < 2 or not any(piece.type == UNKNOWN for piece in model.pieces):
         raise ValueError("it is no SentencePiece model: no entry for unknown text")
     return model
