@@ -113,8 +113,9 @@ def test_packing_loses_and_repeats_nothing(sizes: list[int], length: int) -> Non
     for i in range(len(windows)):
         row = np.full(length, 9999, np.uint32)
         used = windows.read(i, row)
-        parts, documents = windows.segments(i)
+        parts, documents, counts = windows.segments(np.array([i]))
         assert parts.sum() == used <= length
+        assert counts.tolist() == [len(parts)]
         start = 0
         for part, document in zip(parts.tolist(), documents.tolist(), strict=True):
             piece = row[start : start + part].tolist()

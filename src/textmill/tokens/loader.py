@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from textmill.tokens.torch_dataset import TorchSteps
 
 
+BLOCK = 8192
+
+
 @dataclass(frozen=True)
 class DocumentMap:
     """Which token of a batch belongs to which document, for attention that stays inside of documents.
@@ -108,6 +111,9 @@ class Loader:
         self.rank = rank
         self.world_size = world_size
         self.pad_id = pad_id
+        # Permuting costs the same for some thousand places as for a few: steps are looked up in blocks.
+        self._block_steps = max(1, min(BLOCK, len(windows)) // batch_size)
+        self._block: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
     @property
     def steps_per_epoch(self) -> float:
@@ -116,7 +122,11 @@ class Loader:
 
     def global_samples(self, step: int) -> npt.NDArray[np.int64]:
         """Windows of a step over all processes, shape (batch_size,)."""
-        return samples_of_step(self.seed, step, self.batch_size, len(self.windows))
+        number, place = divmod(step, self._block_steps)
+        if self._block[0] != number:
+            size = self.batch_size * self._block_steps
+            self._block = number, samples_of_step(self.seed, number, size, len(self.windows))
+        return self._block[1][place * self.batch_size : (place + 1) * self.batch_size]
 
     def samples(self, step: int) -> npt.NDArray[np.int64]:
         """This process's slice of them, shape (batch_size / world_size,)."""
@@ -151,23 +161,20 @@ class Loader:
 def _document_map(
     windows: Windows, chosen: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
 ) -> DocumentMap:
-    sizes, documents = [], []
-    for window, used in zip(chosen.tolist(), lengths.tolist(), strict=True):
-        lengths_of_parts, owners_of_parts = windows.segments(window)
-        sizes.append(lengths_of_parts)
-        documents.append(owners_of_parts)
-        if used < windows.length:
-            sizes.append(np.array([windows.length - used], np.int64))
-            documents.append(np.array([-1], np.int64))
-    seqlens, owners = np.concatenate(sizes), np.concatenate(documents)
-    ends = np.cumsum(seqlens)
+    sizes, owners, counts = windows.segments(chosen)
+    short = np.flatnonzero(lengths < windows.length)
+    places = np.cumsum(counts)[short]
+    sizes = np.insert(sizes, places, windows.length - lengths[short])
+    owners = np.insert(owners, places, -1)
+    ends = np.cumsum(sizes)
     shape = (len(chosen), windows.length)
-    positions = np.arange(len(chosen) * windows.length) - np.repeat(ends - seqlens, seqlens)
-    numbers = np.where(owners < 0, -1, np.arange(len(owners)))
+    tokens = np.arange(len(chosen) * windows.length, dtype=np.int32)
+    positions = tokens - np.repeat((ends - sizes).astype(np.int32), sizes)
+    numbers = np.where(owners < 0, -1, np.arange(len(owners))).astype(np.int32)
     return DocumentMap(
         np.concatenate([[0], ends]).astype(np.int32),
         owners,
-        positions.astype(np.int32).reshape(shape),
-        np.repeat(numbers, seqlens).astype(np.int32).reshape(shape),
-        int(seqlens.max()),
+        positions.reshape(shape),
+        np.repeat(numbers, sizes).reshape(shape),
+        int(sizes.max()),
     )

@@ -9,7 +9,7 @@ inside of each.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,19 @@ from textmill.errors import UserError
 from textmill.tokens.borders import Borders
 from textmill.tokens.packing import Packing
 
-Segments = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-"""Tokens of each document's part in a window, and the documents' numbers."""
+
+class Segments(NamedTuple):
+    """The documents of some windows, one window after the other.
+
+    Attributes:
+        lengths: tokens of each document's part, shape (parts,).
+        documents: numbers of the documents, shape (parts,).
+        counts: parts of each window, shape (windows,).
+    """
+
+    lengths: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
 
 
 class TokenStream(Protocol):
@@ -46,8 +57,8 @@ class Windows(Protocol):
         """Copy the tokens of a window to the front of ``into``; returns how many they are."""
         ...
 
-    def segments(self, window: int) -> Segments:
-        """The documents of a window."""
+    def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
+        """The documents of some windows."""
         ...
 
 
@@ -115,14 +126,18 @@ class StreamWindows:
         into[: stop - start] = self._tokens.read(start, stop)
         return stop - start
 
-    def segments(self, window: int) -> Segments:
-        """The documents of a window: the first and the last may be cut."""
-        assert self._borders is not None
-        start, stop = self.span(window)
-        first = int(np.searchsorted(self._borders, start, "right")) - 1
-        last = int(np.searchsorted(self._borders, stop, "left"))
-        cuts = np.clip(self._borders[first : last + 1], start, stop)
-        return np.diff(cuts), np.arange(first, last)
+    def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
+        """The documents of some windows: the first and the last of each may be cut."""
+        borders = self._borders
+        assert borders is not None
+        starts = windows * self.step
+        stops = np.minimum(starts + self.length, self._tokens.tokens)
+        firsts = np.searchsorted(borders, starts, "right") - 1
+        counts = np.searchsorted(borders, stops, "left") - firsts
+        documents = _ranges(firsts, counts)
+        begins = np.maximum(borders[documents], np.repeat(starts, counts))
+        ends = np.minimum(borders[documents + 1], np.repeat(stops, counts))
+        return Segments(ends - begins, documents, counts)
 
 
 class PackedWindows:
@@ -147,18 +162,23 @@ class PackedWindows:
     def read(self, window: int, into: npt.NDArray[Any]) -> int:
         """Copy the tokens of a window to the front of ``into``; returns how many they are."""
         place = 0
-        starts, lengths, _ = self._of(window)
-        for start, size in zip(starts.tolist(), lengths.tolist(), strict=True):
+        packing = self._packing
+        chosen = slice(int(packing.windows[window]), int(packing.windows[window + 1]))
+        pairs = zip(packing.starts[chosen].tolist(), packing.lengths[chosen].tolist(), strict=True)
+        for start, size in pairs:
             into[place : place + size] = self._tokens.read(start, start + size)
             place += size
         return place
 
-    def segments(self, window: int) -> Segments:
-        """The documents of a window, whole but for the ends of those longer than a window."""
-        _, lengths, documents = self._of(window)
-        return lengths.astype(np.int64), documents
-
-    def _of(self, window: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.int64]]:
+    def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
+        """The documents of some windows, whole but for the ends of those longer than a window."""
         packing = self._packing
-        chosen = slice(int(packing.windows[window]), int(packing.windows[window + 1]))
-        return packing.starts[chosen], packing.lengths[chosen], packing.documents[chosen]
+        firsts = packing.windows[windows]
+        counts = packing.windows[windows + 1] - firsts
+        pieces = _ranges(firsts, counts)
+        return Segments(packing.lengths[pieces].astype(np.int64), packing.documents[pieces], counts)
+
+
+def _ranges(firsts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The numbers ``first … first + count - 1`` of each pair, one after the other."""
+    return np.arange(counts.sum()) + np.repeat(firsts - np.cumsum(counts) + counts, counts)
