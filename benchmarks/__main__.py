@@ -19,6 +19,7 @@ BENCHMARKS = {
     "scores": "scoring every document beside scoring survivors only",
     "encoding": "encoding beside tiktoken and Hugging Face with the same vocabulary",
     "tokenizer_training": "training byte-level BPE beside Hugging Face, the same merges",
+    "tokens": "building shards and loading batches beside plain scripts",
     "text_kernels": "every text kernel beside its plain-Python oracle",
     "gpu": "training speed beside transformers",
 }
