@@ -45,14 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if arguments.large and not arguments.child:
+        given = [str(each) for each in (sys.argv[1:] if argv is None else argv)]
+        command = [sys.executable, "-m", "benchmarks.tokenizer_training", *given, "--child"]
+        return subprocess.run(command, check=False).returncode
     texts = [text for _, text in sample(data_folders(arguments.data), arguments.megabytes)]
     if arguments.child:
         large(texts, arguments.large * 1e6, arguments)
         return 0
-    if arguments.large:
-        given = [str(each) for each in (sys.argv[1:] if argv is None else argv)]
-        command = [sys.executable, "-m", "benchmarks.tokenizer_training", *given, "--child"]
-        return subprocess.run(command, check=False).returncode
     differ = False
     train(texts, cuts=Cuts(), vocab_size=arguments.vocab_sizes[0], compiled=True, threads=1)  # compiles
     for pattern in arguments.patterns:
