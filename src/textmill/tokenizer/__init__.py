@@ -4,7 +4,7 @@
 
     documents ─► sample by id ─► byte-level BPE ─┐
                                                  ├─► tokenizer/{tokenizer,tokenizer_config,special_tokens_map}.json
-    a tokenizer.json on this machine ────────────┘                      │
+    tokenizer.json, .model, .tiktoken ───────────┘                      │
                                                  texts ─► load_encoder ─┴─► ids, offsets
 
 ``bpe/`` trains byte-level BPE and ``fast/`` encodes it, by compiled kernels that are several times faster than the
