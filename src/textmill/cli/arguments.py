@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
 from textmill.cli import screen
@@ -32,10 +33,23 @@ class Parser(argparse.ArgumentParser):
             hint=f"all options: {self.prog} --help",
         )
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """A value that is none of the choices, with the nearest that is one."""
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        close = get_close_matches(str(value), choices, n=1, cutoff=0.5)
+        option = action.option_strings[-1] if action.option_strings else action.metavar or action.dest
+        raise UserError(
+            f"{option} cannot be {value!r}.",
+            expected="one of: " + ", ".join(choices),
+            found=str(value),
+            where=self.prog,
+            hint=f"did you mean {close[0]}?" if close else f"all options: {self.prog} --help",
+        )
+
     def unknown(self, rest: Sequence[str]) -> NoReturn:
         """Raise for what no option took."""
-        from difflib import get_close_matches
-
         options = [option for option in self._option_string_actions if option.startswith("--")]
         name = rest[0].partition("=")[0]
         close = get_close_matches(name, options, n=1, cutoff=0.5) if name.startswith("-") else []
@@ -145,8 +159,6 @@ def _overview(groups: Sequence[tuple[str, dict[str, Parser]]]) -> str:
 
 
 def _unknown_command(name: str, names: list[str]) -> NoReturn:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean: textmill {close[0]}?" if close else "an overview: textmill --help"
     if name.endswith((".yaml", ".yml")):

@@ -30,6 +30,7 @@ def register(add: Commands) -> None:
 
     trace = add("trace", "The documents behind a training sample or a training step.")
     _run_argument(trace)
+    trace.add_argument("--run", metavar="RUN", dest="named_run", help="the same, as other commands have it")
     wanted = trace.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--sample", type=int, metavar="N", help="sample of the train split, counted from 0")
     wanted.add_argument("--step", type=int, metavar="N", help="training step, counted from 1")
@@ -209,7 +210,15 @@ def _scores_in_lines(scores: dict[str, Any], width: int = 76) -> list[str]:
 def _trace(arguments: argparse.Namespace) -> int:
     from textmill.api import Run
 
-    run = Run(chosen_run(arguments.run))
+    if arguments.run and arguments.named_run and arguments.run != arguments.named_run:
+        raise UserError(
+            "Two runs are named.",
+            expected="one run",
+            found=f"{arguments.run} and {arguments.named_run}",
+            where="textmill trace",
+            hint=f"textmill trace --run {arguments.named_run}",
+        )
+    run = Run(chosen_run(arguments.run or arguments.named_run))
     parts = run.trace(sample=arguments.sample, step=arguments.step)
     if arguments.json:
         print(json.dumps(parts, indent=2, ensure_ascii=False))

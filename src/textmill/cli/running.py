@@ -100,9 +100,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from textmill.pipeline import plan_recipe
+    from textmill.pipeline.items import split_items
 
     recipe = load(arguments)
     passes = plan_recipe(recipe).passes
+    # A plan of files that are not there would be no plan; reading them is not needed to find that out.
+    split_items(recipe)
     width = max(len(one.name) for one in passes) + 2
     for one in passes:
         print(screen.fit(f"{one.name:<{width}}{one.describe()}", width))

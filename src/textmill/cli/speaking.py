@@ -36,6 +36,13 @@ def register(add: Commands) -> None:
 def _generate(arguments: argparse.Namespace) -> int:
     from textmill.serve import generate
 
+    if arguments.max_new_tokens < 1:
+        raise UserError(
+            "There is nothing to write.",
+            expected="1 or more",
+            found=str(arguments.max_new_tokens),
+            where="--max-new-tokens",
+        )
     prompt = arguments.prompt
     folder = _model_folder(arguments)
     if prompt is None:

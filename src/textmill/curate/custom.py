@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,7 +17,7 @@ from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
-from textmill.steps.settings import Settings
+from textmill.steps.settings import RelativeToRecipe, Settings
 
 if TYPE_CHECKING:
     from textmill.documents import Batch
@@ -36,7 +36,8 @@ class Custom(Filter):
     The function gets one text and returns a truth value (keep or not), a number, to be kept between
     ``minimum`` and ``maximum``, or numbers by name (a dict), each with its range in ``ranges``. With ``unit:
     batch`` it gets a list of texts and returns a list of as many such answers. It is found by import path,
-    ``mypackage.rules:no_tables``, with the current folder on the path, or by file, ``rules.py:no_tables``.
+    ``mypackage.rules:no_tables``, with the current folder on the path, or by file, ``rules.py:no_tables``,
+    relative to the recipe's folder.
 
     It must be a pure function of the text. Its module's source is part of the step's fingerprint, so that an
     edited function is run again; what it imports from elsewhere is not. When it raises, the document at fault
@@ -46,7 +47,7 @@ class Custom(Filter):
     name: ClassVar[str] = "custom"
     shorthand: ClassVar[str | None] = "function"
 
-    function: str = Field(
+    function: Annotated[str, RelativeToRecipe(only=".py:")] = Field(
         pattern=r"^[^:]+:[A-Za-z_]\w*$",
         description="Import path or file and name: ``package.module:function``.",
     )

@@ -104,8 +104,9 @@ def _prepare(model: type[BaseModel], node: Node, label: str, mistakes: list[User
 
 
 def _prepare_field(annotation: Any, node: Node, label: str, mistakes: list[UserError]) -> Node:
-    if _mentions_path(annotation):
-        node = _anchor(node)
+    mark = _path_mark(annotation)
+    if mark is not None:
+        node = _anchor(node, mark.only)
     leaves = list(_leaves(annotation))
     if isinstance(node.value, bool) and not _allows_bool(leaves):
         # pydantic would read true as 1; a person who wrote it meant something else.
@@ -169,23 +170,27 @@ def _holds_mapping(annotation: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, dict)
 
 
-def _mentions_path(annotation: Any) -> bool:
-    if get_origin(annotation) is Annotated and any(
-        isinstance(mark, RelativeToRecipe) for mark in get_args(annotation)[1:]
-    ):
-        return True
+def _path_mark(annotation: Any) -> RelativeToRecipe | None:
+    """The mark that says that a field names files, if it has one."""
     inner = get_args(annotation)
-    return any(_mentions_path(part) for part in inner if get_origin(annotation) is not Literal)
+    if get_origin(annotation) is Literal:
+        return None
+    if get_origin(annotation) is Annotated:
+        mark = next((one for one in inner[1:] if isinstance(one, RelativeToRecipe)), None)
+        return mark or _path_mark(inner[0])
+    return next((mark for mark in map(_path_mark, inner) if mark is not None), None)
 
 
-def _anchor(node: Node) -> Node:
+def _anchor(node: Node, only: str) -> Node:
     """The node with relative paths made absolute, against the folder of whoever wrote them."""
     if isinstance(node.value, list):
-        return Node([_anchor(child) for child in node.value], node.place, node.key_place)
+        return Node([_anchor(child, only) for child in node.value], node.place, node.key_place)
     if isinstance(node.value, dict):
-        inside = {key: _anchor(child) for key, child in node.value.items()}
+        inside = {key: _anchor(child, only) for key, child in node.value.items()}
         return Node(inside, node.place, node.key_place)
     if not isinstance(node.value, str) or not node.value or "://" in node.value or "::" in node.value:
+        return node
+    if only not in node.value:
         return node
     path = Path(node.place.folder, Path(node.value).expanduser())
     return Node(os.path.normpath(Path.cwd() / path), node.place, node.key_place)

@@ -50,7 +50,13 @@ ByteSize = Annotated[int, _scaled(_BINARY, "size in bytes", "134217728, 128MiB o
 
 @dataclass(frozen=True)
 class RelativeToRecipe:
-    """Marks a field that names files: the recipe's loader makes relative paths absolute."""
+    """Marks a field that names files: the recipe's loader makes relative paths absolute.
+
+    Attributes:
+        only: a part that a value must hold to name a file; others stay as they are.
+    """
+
+    only: str = ""
 
 
 InputPath = Annotated[str, RelativeToRecipe()]
