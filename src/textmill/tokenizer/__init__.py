@@ -9,7 +9,7 @@
 
 ``bpe/`` trains byte-level BPE and ``fast/`` encodes it, by compiled kernels that are several times faster than the
 library and give the same; the encoder is compared with it as it runs. ``inspection`` and ``counting`` look at
-tokenizers and count with them; ``tiktoken_file`` writes tiktoken's form.
+tokenizers and count with them; ``tiktoken_file`` writes and reads tiktoken's form, ``sentencepiece_*`` SentencePiece's.
 
 A special token that a document happens to spell out is ordinary text: only the mill itself writes the
 end-of-text id, once after each document.
