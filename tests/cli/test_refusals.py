@@ -61,3 +61,20 @@ def test_a_custom_function_lies_beside_its_recipe() -> None:
     assert main(["run", "deep/recipe.yaml", "--out", "out"]) == 0
     assert main(["export", "out", "--out", "kept.jsonl"]) == 0
     assert [json.loads(line)["text"] for line in Path("kept.jsonl").read_text().splitlines()] == ["short"]
+
+
+def test_a_missing_file_of_a_step_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.py").write_text(
+        "from textmill.steps import Filter, Rule\n\n\n"
+        "class Own(Filter):\n"
+        "    def files(self):\n        return ['words.txt']\n\n"
+        "    def rules(self):\n        return [Rule('x', minimum=0)]\n\n"
+        "    def open(self, context):\n        return self\n\n"
+        "    def scores(self, batch):\n        return {'x': [1.0] * len(batch)}\n"
+    )
+    Path("a.txt").write_text("text")
+    Path("recipe.yaml").write_text("name: a\nsources:\n  - files: a.txt\ncurate:\n  - own.py:Own\n")
+    assert main(["plan", "recipe.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert "words.txt" in told
+    assert "No such file" in told

@@ -17,6 +17,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from textmill.errors import UserError
+
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 _BINARY = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     "kib": 2**10,
@@ -97,7 +99,7 @@ class Settings(BaseModel):
             "name": self.name,
             "version": self.version,
             "settings": self.model_dump(mode="json", exclude=set(self.cosmetic_fields())),
-            "files": [_file_digest(Path(path)) for path in self.files()],
+            "files": [_file_digest(Path(path), self.name) for path in self.files()],
             "code": self.code(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -146,9 +148,18 @@ def _source_of_module(name: str) -> str:
         return ""
 
 
-def _file_digest(path: Path) -> str:
+def _file_digest(path: Path, name: str) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(
+            f"A file that {name} needs cannot be read.",
+            expected="a file",
+            found=error.strerror or str(error),
+            where=str(path.absolute()),
+            hint=f"check the settings of {name}",
+        ) from error
     return digest.hexdigest()
