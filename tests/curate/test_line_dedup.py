@@ -46,11 +46,11 @@ def found_cuts(
     random.Random(len(owners)).shuffle(order)
     table = table.take(pa.array(order, pa.int64()))
     reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=chunk))
-    answer = runner.resolve(reader, StepContext(scratch=folder)).read_all()  # type: ignore[union-attr]
+    answer = runner.resolve(reader, StepContext(scratch=folder)).read_all()
     assert answer.schema == cut_schema()
     rows = [tuple(row.values()) for row in answer.to_pylist()]
     assert rows == sorted(rows, key=lambda row: (*row[:4], row[5] or b"", row[6]))
-    return rows  # type: ignore[return-value]
+    return rows
 
 
 def units(step: LineDedup, text: str) -> list[tuple[int, int]]:
@@ -145,7 +145,7 @@ def test_runs_of_sentences_equal_the_oracle_and_lose_nothing(
     before, after = ({s for text in some for s in sentences(text)} for some in (texts, left))
     assert after >= before, "every sentence still stands somewhere"
     # And what no other document has, and no other place of the same one, stands where it stood.
-    once = defaultdict(int)
+    once: dict[str, int] = defaultdict(int)
     for text in texts:
         for sentence in sentences(text):
             once[sentence] += 1
