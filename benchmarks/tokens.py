@@ -73,6 +73,8 @@ def bench_build(arguments: argparse.Namespace) -> bool:
 
     found = sample(data_folders(arguments.data), arguments.megabytes)
     size = write_lines(found, FOLDER / "in" / "documents.jsonl")
+    times = max(1, -(-int(arguments.megabytes * 1e6) // size))
+    size = write_lines(found * times, FOLDER / "in" / "documents.jsonl")
     tokenizer = FOLDER / "tokenizer"
     tokenizer.mkdir()
     content = train_bpe([text for _, text in found[: len(found) // 5 + 1]], vocab_size=arguments.vocab_size)
@@ -103,7 +105,10 @@ def bench_build(arguments: argparse.Namespace) -> bool:
                 side = FOLDER / ("ours" if name == "textmill" else "plain")
                 digests[name] = [file_digest(side / file) for file in ("tokens.bin", "sample_ids.bin")]
     same = digests["textmill"] == digests["plain"]
-    print(f"\nbuild + consolidate, {size / 1e6:.0f} MB of text, {len(found):,} documents, {workers} workers")
+    print(
+        f"\nbuild + consolidate, {size / 1e6:.0f} MB of text, {len(found):,} documents "
+        f"{times} times, {workers} workers"
+    )
     print(f"{'':<28}{'MB per CPU s':>14}{'MB per s':>10}   plain/it min median max")
     for name, label in (
         ("textmill", "textmill"),

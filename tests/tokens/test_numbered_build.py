@@ -315,3 +315,28 @@ def test_a_document_that_cannot_be_encoded_is_told_and_the_others_stay(
     lines = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text().splitlines()]
     assert {line["reason"] for line in lines} >= {"no such text"}
     assert verify_numbered(tmp_path) == []
+
+
+def test_a_tokenizer_without_an_end_of_text(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((place / "tokenizer" / "tokenizer.json").read_text())
+    content["added_tokens"] = []
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    command = ["tokens", "build", str(place / "in"), "--tokenizer", str(tmp_path / "tokenizer.json")]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 2
+    assert "does not say which token ends a text" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists(), "nothing is half-written"
+    assert main([*command, "--output", str(tmp_path / "out"), "--eos-token", "<|none|>"]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_input_leaves_nothing(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.jsonl").write_text('{"broken\n')
+    command = ["tokens", "build", "--tokenizer", str(place / "tokenizer"), "--output", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert main([*command, str(tmp_path / "nowhere")]) == 2
+    assert not (tmp_path / "out").exists()
+    assert main([*command, str(tmp_path / "empty")]) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".building"]

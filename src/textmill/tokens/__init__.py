@@ -13,8 +13,13 @@ Windows are cut from one split's shards laid end to end; a window may cross docu
 Without a run, for data sets of any size::
 
     texts ─► encode_part ─► numbered_build ─► train_000000.npy, … + .documents.parquet, tokens.json
-                                                │         └──► reshard, stat, numbered_verify, export
+                  (shuffled: part_files)        │  ▲      └──► reshard, stat, numbered_verify
+                                                │  └── import_tokens, fetch      export ──► other tools
                                                 └► consolidate ─► tokens.bin, sample_ids.bin ─► ConsolidatedTokens
+
+Into training::
+
+    TokenSet, ConsolidatedTokens ─► StreamWindows, PackedWindows ─► Loader: batch of (seed, step, rank)
 
 >>> import numpy as np
 >>> from textmill.tokens.split import SplitRule
