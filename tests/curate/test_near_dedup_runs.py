@@ -58,6 +58,8 @@ def test_any_number_of_partitions_gives_the_same_removals(
     assert removals(run) == whole == brute_force(run, texts, NearDedup())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sigkill_in_every_phase(tmp_path: Path) -> None:
     texts = corpus(30)
     expected = committed(deduplicate(tmp_path, texts, to="whole", shard_bytes=8_000))
