@@ -33,7 +33,9 @@ def recipe(folder: Path, texts: Texts, *steps: Any, metadata: Any = None, **run:
             )
         )
         paths = [str(folder / f"{name}.jsonl")]
-        sources.append(Files(label=name, paths=paths, metadata_fields=["quality"]))
+        sources.append(
+            Files(label=name, paths=paths, metadata_fields=["quality"], max_document_bytes="100MB")
+        )
     section = RunSection(**{"engine": "inline", **run})
     return Recipe(name="near", sources=tuple(sources), curate=steps or (NearDedup(),), run=section)
 
