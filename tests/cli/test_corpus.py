@@ -134,4 +134,4 @@ def test_export(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "out/run", "--out", "x"]) == 2
     assert "--out x/corpus.jsonl" in capsys.readouterr().err
     assert main(["export", "out/run", "--format", "csv"]) == 2
-    assert "invalid choice" in capsys.readouterr().err
+    assert "cannot be 'csv'" in capsys.readouterr().err

@@ -49,7 +49,7 @@ def test_trace_takes_its_run_like_why(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Two runs are named" in capsys.readouterr().err
 
 
-def test_a_custom_function_lies_beside_its_recipe() -> None:
+def test_a_custom_function_lies_beside_its_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     Path("deep").mkdir()
     Path("deep/rules.py").write_text("def short(text):\n    return len(text) < 9\n")
     Path("deep/texts.jsonl").write_text(
@@ -61,6 +61,9 @@ def test_a_custom_function_lies_beside_its_recipe() -> None:
     assert main(["run", "deep/recipe.yaml", "--out", "out"]) == 0
     assert main(["export", "out", "--out", "kept.jsonl"]) == 0
     assert [json.loads(line)["text"] for line in Path("kept.jsonl").read_text().splitlines()] == ["short"]
+    assert "replaced" not in capsys.readouterr().out
+    assert main(["export", "out", "--out", "kept.jsonl"]) == 0
+    assert "an older kept.jsonl was replaced" in capsys.readouterr().out
 
 
 def test_a_missing_file_of_a_step_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,7 +152,10 @@ def _export(arguments: argparse.Namespace) -> int:
             where=str(path),
             hint=f"--out {path / ('corpus' + suffix)}",
         )
+    replaced = path.exists()
     _print_files([export_corpus(workspace, path, arguments.format, arguments.compress)])
+    if replaced:
+        print(f"an older {path} was replaced")
     return 0
 
 

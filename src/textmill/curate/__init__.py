@@ -5,7 +5,7 @@
     transforms (new texts)     normalize · c4_lines · keyword_lines
     filters (scores, rules)    language · url_filter · keywords · heuristics · gopher_quality ·
                                gopher_repetition · c4 · fineweb · sample · custom
-    global (all documents)     exact_dedup · near_dedup · budget
+    global (all documents)     exact_dedup · near_dedup · line_dedup · span_dedup · decontaminate · budget
 
     documents ─► normalize ─► language ─► gopher_quality ─► c4_lines ─► c4 ─► exact_dedup ─► kept
                  in the order of the recipe; filters side by side share one analysis of the text
