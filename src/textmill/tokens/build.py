@@ -86,9 +86,8 @@ def encode_shard(item: Mapping[str, Any], report: Report) -> dict[str, Any]:
             hint="run the tokenizer section again",
         )
     rule = SplitRule(item["seed"], item["validation"], item["test"])
-    assigned = (
-        read_assignment(Path(item["assignment"][0]), item["assignment"][1]) if item["assignment"] else {}
-    )
+    table = item.get("assignment")
+    assigned = read_assignment(Path(table[0]), table[1]) if table else {}
     dtype = token_dtype(encoder.vocab_size)
     folder = Path(tempfile.mkdtemp(dir=item["scratch"], prefix="shard-"))
     writers: dict[str, TokenShardWriter] = {}
