@@ -229,6 +229,7 @@ def test_an_oracle(
     assert kept(found) == expected
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     questions = [sentence(n, 25) for n in range(40)]
     exam(tmp_path, "exam.jsonl", questions)
