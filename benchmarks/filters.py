@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import corpus, peers
 from benchmarks.machine import describe
-from benchmarks.verdicts import ENGLISH, PIPELINES, batches, judge, opened
+from benchmarks.verdicts import PIPELINES, UNICODE, batches, judge, opened
 from textmill.documents import Batch
 from textmill.text import warm_up
 
@@ -83,7 +83,7 @@ def measure(
     """MB per CPU second there and here on one part, and their ratio."""
     path = peers.ROOT / "build" / "bench" / "part.jsonl"
     size = corpus.write_lines(part, path) / 1e6
-    theirs = json.loads(peers.run(python, "peer_filters.py", "time", name.removesuffix(ENGLISH), str(path)))[
+    theirs = json.loads(peers.run(python, "peer_filters.py", "time", name.removesuffix(UNICODE), str(path)))[
         "cpu"
     ]
     runners = opened(name)

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks import corpus, peers
 from benchmarks.machine import describe
-from benchmarks.verdicts import ENGLISH, STEPS, judge, opened
+from benchmarks.verdicts import STEPS, UNICODE, judge, opened
 from textmill.curate.tokens import tokens_of
 from textmill.documents import Batch
 
@@ -101,7 +101,7 @@ def compare(found: list[corpus.Document], python: Path) -> dict[str, Tally]:
         kept_texts = iter(judged.kept.texts)
         tally = tallies[name] = Tally(len(found))
         for row, (their, our_rule) in enumerate(zip(theirs, judged.rules, strict=True)):
-            their_rule = their[name.removesuffix(ENGLISH)]
+            their_rule = their[name.removesuffix(UNICODE)]
             text = next(kept_texts) if our_rule is None else None
             tally.dropped_there += their_rule is not None
             tally.dropped_here += our_rule is not None
@@ -127,14 +127,14 @@ def measured(entries: list[dict[str, Any]], python: Path, path: Path) -> None:
         batch = Batch.from_texts([entry["text"]])
         judged = judge(opened(entry["filter"]), batch)
         their = numbers[entry["id"]]
-        there = their[entry["filter"].removesuffix(ENGLISH)]
+        there = their[entry["filter"].removesuffix(UNICODE)]
         rule = entry["theirs"] if entry["theirs"] in judged.scores else entry["ours"]
         entry["rule"] = rule
         entry["there"] = there.get(rule)
         entry["here"] = float(judged.scores[rule][0]) if rule in judged.scores else None
         entry["threshold"] = threshold(entry["filter"], rule)
         raw = entry["text"].encode()
-        words = tokens_of(batch, "english" if entry["filter"].endswith(ENGLISH) else "unicode")
+        words = tokens_of(batch, "unicode" if entry["filter"].endswith(UNICODE) else "english")
         ours = [raw[a:b].decode() for a, b in zip(words.starts, words.ends, strict=True)]
         entry["tokens_there"], entry["tokens_here"] = len(their["tokens"]), len(ours)
         entry["constructs"] = Counter(differences(their["tokens"], ours)).most_common(6)
@@ -260,15 +260,16 @@ FineWeb used it. *Same rule*: also the rule that dropped the document is the sam
 CAUSES = """
 ## Where the two differ, and why
 
-**Tokens.** By default words are those of UAX #29, which hold for every language. datatrove counts the tokens of
-spaCy's English tokenizer. The rule "80 % of the words hold a letter" sees the difference: `IL-3`, `24/7`, `10:43`,
-`Facebook.com/x` are one token there and three or more here, most of them without a letter; `I'm`, `don't`, `Ann's`
-are two tokens with a letter there and one here; and a full stop behind an initial (`J.`) or in `a.m.` is no token of
-its own there. All of it lowers the share of tokens with a letter here, by one to five points. Runs of punctuation
-(`-----`, `......`, `//`, `::`) are one token there and many here, so that Gopher's n-grams see more repetition in
-code, LaTeX and log files here. The rows *English tokens* have `tokens: english` in the filter's settings, a kernel for
-those rules of English: what is left then are emoticons, contractions without an apostrophe (`dont`, `id`) and rare
-abbreviations.
+**Tokens.** datatrove counts the tokens of spaCy's English tokenizer, and the thresholds were set by counting them. By
+default textmill cuts English tokens by those rules, too, in a kernel of its own; what is left are emoticons,
+contractions without an apostrophe (`dont`, `id`) and rare abbreviations. The rows *Unicode words* have `tokens: unicode` in
+the filter's settings: the rules of UAX #29, which hold for every language, and which are the default where a filter
+names another `language` than English. The rule "80 % of the words hold a letter" sees the difference: `IL-3`, `24/7`,
+`10:43`, `Facebook.com/x` are one token there and three or more here, most of them without a letter; `I'm`, `don't`,
+`Ann's` are two tokens with a letter there and one here; and a full stop behind an initial (`J.`) or in `a.m.` is no
+token of its own there. All of it lowers the share of tokens with a letter here, by one to five points. Runs of
+punctuation (`-----`, `......`, `//`, `::`) are one token there and many here, so that Gopher's n-grams see more
+repetition in code, LaTeX and log files here.
 
 **Scripts without spaces.** A text that is mostly Chinese, Japanese, Thai ... has no words that a rule about spaces
 could find: there every stretch between spaces is one word, so the document is too short; here these rules say nothing,

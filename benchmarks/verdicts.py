@@ -15,25 +15,25 @@ from textmill.steps.settings import StepSettings
 
 STEPS: dict[str, tuple[StepSettings, ...]] = {
     "gopher_quality": (GopherQuality(),),
-    "gopher_quality, English tokens": (GopherQuality(tokens="english"),),
+    "gopher_quality, Unicode words": (GopherQuality(tokens="unicode"),),
     "gopher_repetition": (GopherRepetition(),),
-    "gopher_repetition, English tokens": (GopherRepetition(tokens="english"),),
+    "gopher_repetition, Unicode words": (GopherRepetition(tokens="unicode"),),
     "c4": (C4Lines(), C4()),
     "c4_fineweb": (C4Lines(terminal_punctuation=False), C4()),
     "fineweb": (FineWeb(),),
-    "fineweb, English tokens": (FineWeb(tokens="english"),),
+    "fineweb, Unicode words": (FineWeb(tokens="unicode"),),
 }
 PIPELINES = {
     "pipeline": ("gopher_repetition", "gopher_quality", "c4_fineweb", "fineweb"),
-    "pipeline, English tokens": (
-        "gopher_repetition, English tokens",
-        "gopher_quality, English tokens",
+    "pipeline, Unicode words": (
+        "gopher_repetition, Unicode words",
+        "gopher_quality, Unicode words",
         "c4_fineweb",
-        "fineweb, English tokens",
+        "fineweb, Unicode words",
     ),
 }
 
-ENGLISH = ", English tokens"
+UNICODE = ", Unicode words"
 
 # What a shard is read in (textmill.documents.shards).
 BATCH_BYTES = 4 * 2**20

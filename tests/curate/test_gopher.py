@@ -306,9 +306,11 @@ def test_english_tokens() -> None:
     )
     batch = Batch.from_texts([text, PROSE])
     english = GopherQuality(tokens="english").open(StepContext()).scores(batch)
-    unicode = GopherQuality().open(StepContext()).scores(batch)
+    unicode = GopherQuality(tokens="unicode").open(StepContext()).scores(batch)
     assert english["alphabetic_words_ratio"][0] > unicode["alphabetic_words_ratio"][0]  # type: ignore[operator]
     found = tokens_of(batch, "english")
+    assert found is tokens_of(batch, "auto") is tokens_of(batch, "auto", language="en")
+    assert tokens_of(batch, "auto", language="fr") is tokens_of(batch, "auto", language="auto") is batch.words
     assert found is tokens_of(batch, "english")
     assert found is not tokens_of(Batch(batch.records), "english")
     assert tokens_of(batch, "unicode") is batch.words
@@ -317,5 +319,5 @@ def test_english_tokens() -> None:
     for settings in (GopherRepetition(tokens="english"), FineWeb(tokens="english")):
         scores = settings.open(StepContext()).scores(batch)
         assert all(np.isfinite(values).all() for values in scores.values())
-        other = type(settings)().open(StepContext()).scores(batch)
+        other = type(settings)(tokens="unicode").open(StepContext()).scores(batch)
         assert any(not np.array_equal(scores[name], other[name]) for name in scores)

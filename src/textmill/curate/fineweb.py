@@ -31,7 +31,7 @@ class FineWeb(Filter):
     """The rules that FineWeb added (Penedo et al., 2024, https://arxiv.org/abs/2406.17557, section 3.6).
 
     Lines are what newlines separate, blank ones left out; a text without any is dropped by the first rule. Words
-    are tokens by UAX #29, punctuation marks among them. A bound set to null is no rule.
+    are tokens, punctuation marks among them. A bound set to null is no rule.
 
     The numbers are for English. Chinese says in 8 characters what English says in 30: with ``language``, a line is
     short if it has at most ``short_line`` characters times the length of texts in that language over that of
@@ -57,7 +57,7 @@ class FineWeb(Filter):
     )
     max_newlines_per_word: float | None = Field(default=0.3, ge=0, description="Most newlines per word.")
 
-    tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+    tokens: Tokens = Field(default="auto", description=TOKENS_DESCRIPTION)
     dictionary: bool = Field(default=False, description=DICTIONARY_DESCRIPTION)
     language: str | None = Field(
         default=None, description="Language whose lines are short or long (``zh``), or ``auto``."
@@ -112,7 +112,7 @@ class _Lines:
         from textmill.text.fineweb import line_statistics
 
         settings = self._settings
-        words = tokens_of(batch, settings.tokens, settings.dictionary)
+        words = tokens_of(batch, settings.tokens, settings.dictionary, settings.language)
         scores: Scores = line_statistics(batch.data, batch.offsets, words, batch.lines, settings.short_line)
         if settings.language is None:
             return scores

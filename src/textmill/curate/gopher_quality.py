@@ -15,6 +15,7 @@ from textmill.curate.tokens import (
     DICTIONARY_DESCRIPTION,
     TOKENS_DESCRIPTION,
     Tokens,
+    chosen,
     dictionary_words_of,
     require_dictionaries,
     tokens_of,
@@ -41,8 +42,8 @@ _SCORES = (
 class GopherQuality(Filter):
     """The quality rules of Gopher (Rae et al., 2021, https://arxiv.org/abs/2112.11446, table A1).
 
-    Tokens are words by UAX #29 and punctuation marks; *words* are the tokens that hold a letter or a number.
-    ``tokens: english`` gives the verdicts of the reference implementation (datatrove), see docs/parity.md.
+    Tokens are words and punctuation marks; *words* are the tokens that hold a letter or a number. As they are, the
+    rules give the verdicts of the reference implementation (datatrove), see docs/parity.md.
     A bound set to null is no rule. Words and stop words say nothing (NaN) about a text that is mostly in a
     script written without spaces, unless ``dictionary: true`` finds its words; its stop words and word lengths
     are judged with ``language`` only.
@@ -80,7 +81,7 @@ class GopherQuality(Filter):
         description="Words of which any ordinary text holds some; case matters.",
     )
 
-    tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+    tokens: Tokens = Field(default="auto", description=TOKENS_DESCRIPTION)
     dictionary: bool = Field(default=False, description=DICTIONARY_DESCRIPTION)
     language: str | None = Field(
         default=None, description="Language whose stop words and word lengths count (``fr``), or ``auto``."
@@ -180,7 +181,7 @@ class _OfEveryLanguage:
         profiles = [self._profiles.get(language) for language in languages]
         table = _scores(batch, self._settings, profiles, ())
         which = np.array([self._numbers.get(language, NO_LIST) for language in languages], np.int64)
-        words = tokens_of(batch, self._settings.tokens, self._settings.dictionary)
+        words = tokens_of(batch, self._settings.tokens, self._settings.dictionary, self._settings.language)
         found = count_stop_words(batch.data, words, self._table, which)
         unknown = np.isnan(table["stop_words"]) | (which == NO_LIST)
         return {**table, "stop_words": np.where(unknown, np.nan, found), "language": languages}
@@ -195,7 +196,7 @@ def _scores(
     """The eight numbers; NaN where they say nothing about a script without spaces."""
     from textmill.text import quality_statistics
 
-    words = tokens_of(batch, settings.tokens, settings.dictionary)
+    words = tokens_of(batch, settings.tokens, settings.dictionary, settings.language)
     numbers = quality_statistics(batch.data, batch.offsets, words, batch.lines, stop_words)
     scores = {name: numbers[name] for name in _SCORES}
     lengths = np.array([profile.word_length if profile else 1 for profile in profiles], np.float64)
@@ -210,6 +211,9 @@ def _scores(
         )
         blind = blind & ~looked_up
     scores["words"] = np.where(blind, np.nan, scores["words"])
+    if chosen(settings.tokens, settings.language) == "english":
+        # Between spaces stand whole sentences, and marks: most tokens are marks.
+        scores["alphabetic_words_ratio"] = np.where(blind, np.nan, scores["alphabetic_words_ratio"])
     for name in ("mean_word_length", "stop_words"):
         scores[name] = np.where(blind | foreign, np.nan, scores[name])
     return scores

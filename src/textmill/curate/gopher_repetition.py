@@ -63,7 +63,7 @@ class GopherRepetition(Filter):
     max_duplicate_9grams: float | None = Field(default=0.11, ge=0, description="The same for nine words.")
     max_duplicate_10grams: float | None = Field(default=0.10, ge=0, description="The same for ten words.")
 
-    tokens: Tokens = Field(default="unicode", description=TOKENS_DESCRIPTION)
+    tokens: Tokens = Field(default="auto", description=TOKENS_DESCRIPTION)
     dictionary: bool = Field(default=False, description=DICTIONARY_DESCRIPTION)
 
     def rules(self) -> list[Rule]:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from textmill.text import Words
     from textmill.text.dictionary import DictionaryWords
 
-Tokens = Literal["unicode", "english"]
+Tokens = Literal["auto", "english", "unicode"]
 TOKENS_DESCRIPTION = (
-    "What is counted: words by Unicode's rules, for every language, or ``english`` tokens as the reference "
-    "implementation cuts them (``don't`` is two, ``24/7`` and ``a.m.`` are one)."
+    "What is counted: ``english`` tokens, as the reference implementation cuts them and the paper's numbers mean "
+    "them (``don't`` is two, ``24/7`` and ``a.m.`` are one); ``unicode`` words, by rules for every language; "
+    "``auto``: english, unless the step names another ``language``."
 )
 DICTIONARY_DESCRIPTION = (
     "Find the words of texts that are mostly Chinese, Japanese, Thai, Lao, Khmer or Burmese by ICU's dictionaries "
@@ -42,14 +43,22 @@ def require_dictionaries(step: str) -> None:
         )
 
 
-def tokens_of(batch: Batch, tokens: Tokens, dictionary: bool = False) -> Words:
+def tokens_of(batch: Batch, tokens: Tokens, dictionary: bool = False, language: str | None = None) -> Words:
     """The tokens of a batch, found once for all filters that count the same ones."""
+    tokens = chosen(tokens, language)
     if dictionary:
         return batch.shared(
             ("tokens", tokens, "dictionary"),
             lambda batch: dictionary_words_of(batch).instead_of(tokens_of(batch, tokens)),
         )
     return batch.words if tokens == "unicode" else batch.shared("english tokens", _english_tokens)
+
+
+def chosen(tokens: Tokens, language: str | None) -> Tokens:
+    """What ``auto`` stands for."""
+    if tokens != "auto":
+        return tokens
+    return "english" if language in (None, "en") else "unicode"
 
 
 def is_mostly_unspaced(batch: Batch) -> npt.NDArray[np.bool_]:
