@@ -262,12 +262,12 @@ CAUSES = """
 
 **Tokens.** datatrove counts the tokens of spaCy's English tokenizer, and the thresholds were set by counting them. By
 default textmill cuts English tokens by those rules, too, in a kernel of its own; what is left are emoticons,
-contractions without an apostrophe (`dont`, `id`) and rare abbreviations. The rows *Unicode words* have
-`tokens: unicode` in the filter's settings: the rules of UAX #29, which hold for every language, and which are the
-default where a filter names another `language` than English. The rule "80 % of the words hold a letter" sees the difference: `IL-3`, `24/7`,
-`10:43`, `Facebook.com/x` are one token there and three or more here, most of them without a letter; `I'm`, `don't`,
-`Ann's` are two tokens with a letter there and one here; and a full stop behind an initial (`J.`) or in `a.m.` is no
-token of its own there. All of it lowers the share of tokens with a letter here, by one to five points. Runs of
+contractions without an apostrophe (`dont`, `id`) and rare abbreviations. The rows *Unicode words* have `tokens:
+unicode` in the filter's settings: the rules of UAX #29, which hold for every language, and which are the default where
+a filter names another `language` than English. The rule "80 % of the words hold a letter" sees the difference: `IL-3`,
+`24/7`, `10:43`, `Facebook.com/x` are one token there and three or more here, most of them without a letter; `I'm`,
+`don't`, `Ann's` are two tokens with a letter there and one here; and a full stop behind an initial (`J.`) or in `a.m.`
+is no token of its own there. All of it lowers the share of tokens with a letter here, by one to five points. Runs of
 punctuation (`-----`, `......`, `//`, `::`) are one token there and many here, so that Gopher's n-grams see more
 repetition in code, LaTeX and log files here.
 
