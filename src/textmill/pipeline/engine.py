@@ -31,9 +31,11 @@ class Engine(Protocol):
     """Runs tasks. Use as a context manager.
 
     Attributes:
+        workers: most tasks at a time; 0 for as many as there are.
         peak_bytes: most memory that any worker ever had resident; 0 when that is not known.
     """
 
+    workers: int
     peak_bytes: int
 
     def __enter__(self) -> Engine: ...

@@ -15,6 +15,7 @@ from textmill.pipeline.engine import Crash, Tell, find_function
 class InlineEngine:
     """Runs tasks in the caller's process."""
 
+    workers = 1
     peak_bytes = 0
 
     def __enter__(self) -> InlineEngine:

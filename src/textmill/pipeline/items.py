@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textmill.pipeline.plan import PassPlan
 from textmill.pipeline.resolve import answer_kind, partitions
 from textmill.pipeline.settings_codec import encode
-from textmill.steps.stage import Report
 from textmill.workspace.commits import FileRecord
 from textmill.workspace.manifest import Manifest
 
@@ -116,10 +115,3 @@ def _resolve_name(plan: PassPlan) -> str:
     number = int(plan.name.partition("-")[0])
     assert plan.applies is not None
     return f"{number - 1}-{plan.applies.step_id}"
-
-
-def warm_up(item: Mapping[str, Any], report: Report) -> None:
-    """A task that compiles every kernel into the cache that all workers share."""
-    from textmill.text import warm_up as compile_kernels
-
-    compile_kernels()

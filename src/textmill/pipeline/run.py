@@ -19,6 +19,7 @@ from textmill.pipeline.phases import answers_only, notes_of
 from textmill.pipeline.plan import PassPlan, plan_recipe
 from textmill.pipeline.progress import Progress, Silence
 from textmill.pipeline.quarantine import Quarantine
+from textmill.pipeline.settings_codec import encode
 from textmill.pipeline.stage_context import run_stage
 from textmill.pipeline.waves import Wave, waves
 from textmill.recipe import Recipe, dump_recipe
@@ -104,7 +105,6 @@ class _Coordinator:
         self.manifest = manifest
         self.check_lock = check_lock
         self.quarantine = Quarantine(workspace)
-        self.warm = False
         self.handed_on: int | None = None
 
     def document_pass(self, plan: PassPlan, splits: list[Item]) -> None:
@@ -118,11 +118,12 @@ class _Coordinator:
         current = current or {}
         held = len(current)
         self._clear(plan, current)
-        self._warm_up(plan)
         commits: list[Commit] = []
         for wave in ahead:
             items = wave.items(commits)
             missing = [item for item in items if item.name not in current]
+            if len(missing) > 1 and self.engine.workers != 1:
+                self._warm_up(plan)
             self.progress.start(wave.label, sum(item.size for item in items), wave.counts)
             self.progress.advance(sum(item.size for item in items if item.name in current))
             for item, commit in self._work(plan, wave, missing):
@@ -242,16 +243,21 @@ class _Coordinator:
         self.progress.advance(report.get("documents", 0))
 
     def _warm_up(self, plan: PassPlan) -> None:
-        """Compile the kernels once, before several workers would do it side by side."""
-        if self.warm or plan.kind != "curate":
+        """Compile the kernels of a pass once, before several workers would do it side by side."""
+        steps = [*plan.steps, *([plan.prepares] if plan.prepares else [])]
+        if plan.kind != "curate" or not steps:
             return
-        self.warm = True
         patience = threading.Timer(2.0, self.progress.say, ["compiling the kernels, once per installation …"])
         patience.daemon = True
         patience.start()
-        for _, outcome in self.engine.map("textmill.pipeline.items:warm_up", [{}], lambda report: None):
-            if isinstance(outcome, Crash):
-                raise RuntimeError(f"a worker died while it compiled the kernels: {outcome.reason}")
+        item = {
+            "steps": [encode(step) for step in steps],
+            "seed": self.recipe.seed,
+            "scratch": str(self.workspace.scratch()),
+        }
+        # Where a worker dies, of a step or for want of time, the documents' own work finds out with care.
+        for _ in self.engine.map("textmill.pipeline.warm_up:warm_up", [item], lambda report: None):
+            pass
         patience.cancel()
 
     def _check(self, plan: PassPlan, record: PassRecord) -> None:
