@@ -168,3 +168,32 @@ def test_a_tokenizer_and_tokens_by_themselves(run: Path, capsys: pytest.CaptureF
     assert f"{tokens + 3:,} (uint16)" in out
     assert main(["tokens", "build", "texts.jsonl", "--tokenizer", "x", "--total", "-2", "--out", "y"]) == 2
     assert "--total" in capsys.readouterr().err
+
+
+def test_why_of_a_file_counts_its_documents_and_begins_with_those_that_failed(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = answer(capsys, "why", "texts.jsonl", "--run", str(run))
+    assert out.startswith(
+        "4 documents there: 1 kept, 1 dropped, 1 duplicate, 1 failed; the first of them:\n\nFAILED by"
+    )
+    assert [line.split()[1] for line in out[out.index("ask by id") :].splitlines()[1:]] == [
+        "duplicate", "dropped", "kept",
+    ]  # fmt: skip
+    assert "documents there" not in answer(capsys, "why", "texts.jsonl:1", "--run", str(run))
+
+
+def test_rows_of_whatif_add_up(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["Too short.", "word " * 30, "# " * 80 + PROSE, PROSE]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (tmp_path / "t.yaml").write_text(
+        "name: t\nsources: [files: t.jsonl]\ncurate: [gopher_quality]\nrun: {workers: 1}\n"
+    )
+    answer(capsys, "run", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "t"))
+    out = answer(capsys, "whatif", str(tmp_path / "t"), "--set", "gopher_quality.min_words=20")
+    rows = {line[:40].strip(): line.split() for line in out.splitlines()}
+    step = next(words for words in rows.values() if words[:1] == ["gopher_quality"])
+    parts = [words for name, words in rows.items() if name.startswith("dropped by")]
+    assert any("all others" in name for name in rows)
+    for column, taken, kept in ((-3, 1, 2), (-2, 3, 4)):
+        assert sum(int(words[column]) for words in parts) == int(step[taken]) - int(step[kept])

@@ -92,19 +92,30 @@ def print_funnel(steps: list[dict[str, Any]]) -> None:
 
 
 def _why(arguments: argparse.Namespace) -> int:
-    from textmill.workspace import Workspace, why
+    from textmill.workspace import Workspace, tally, why
 
     words = list(arguments.query)
     run = arguments.run
     if run is None and len(words) > 1 and is_run(words[0]):
         run = words.pop(0)
-    stories = why(Workspace.open(chosen_run(run)), " ".join(words))
+    workspace, query = Workspace.open(chosen_run(run)), " ".join(words)
+    stories = why(workspace, query)
     if arguments.json:
         print(json.dumps(stories, indent=2, ensure_ascii=False))
         return 0
+    together = tally(workspace, query) if len(stories) > 1 and stories[0]["found_by"] == "place" else {}
+    if together:
+        parts = ", ".join(f"{count:,} {outcome}" for outcome, count in together.items())
+        print(
+            screen.fit(f"{sum(together.values()):,} documents there: {parts}; the first of them:", 2) + "\n"
+        )
     _print_story(stories[0])
     if len(stories) > 1:
-        print(f"\n{len(stories) - 1} more may be meant; ask by id:")
+        left = sum(together.values()) - len(stories)
+        shown = (
+            f"the next {len(stories) - 1} of them" if left > 0 else f"{len(stories) - 1} more may be meant"
+        )
+        print(f"\n{shown}; ask by id:")
         for story in stories[1:]:
             print(f"  {story['id']}  {story['outcome']:<9}  {story['locator']}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from textmill.cli import screen
@@ -11,6 +12,7 @@ from textmill.cli.arguments import Commands, Parser
 if TYPE_CHECKING:
     from textmill.api import Run
     from textmill.recipe import Override, Recipe
+    from textmill.workspace import Workspace
 
 TITLE = "run"
 SAMPLES_FILE = "evaluation/samples.json"
@@ -43,7 +45,7 @@ def carry_out(recipe: Recipe, folder: str | None) -> str:
         workspace = run_recipe(recipe, folder, progress=progress)
         done = Run(workspace.url)
         report = done.report()
-    _print_summary(done.status(), _below(workspace.url, report))
+    _print_summary(done.status(), _below(workspace.url, report), _failed_in(workspace))
     _print_sample(done)
     return str(workspace.url)
 
@@ -121,7 +123,21 @@ def _below(folder: str, path: str) -> str:
     return path if path.startswith(folder) or path.startswith("/") else f"{folder.rstrip('/')}/{path}"
 
 
-def _print_summary(state: dict[str, Any], report: str) -> None:
+def _failed_in(workspace: Workspace) -> list[str]:
+    """For each step in which documents failed: how many, why the most of them did, and where the first stands."""
+    from textmill.workspace import failures
+
+    if not any(step.failed for record in workspace.manifest.passes for step in record.steps()):
+        return []
+    lines = []
+    for one in failures(workspace):
+        lines.append(f"{one.step} {one.documents:,}: {screen.one_line(one.reason, 120)} ({one.locator})")
+        if one.reason.startswith("no valid utf-8"):
+            lines.append(f"is it in another encoding? --set {one.source}.encoding=cp1252")
+    return lines
+
+
+def _print_summary(state: dict[str, Any], report: str, failed_in: Sequence[str] = ()) -> None:
     steps = state["steps"]
     rows: list[tuple[str, str]] = []
     if steps:
@@ -129,6 +145,7 @@ def _print_summary(state: dict[str, Any], report: str) -> None:
         gone = sorted((step for step in steps if step["dropped"]), key=lambda step: -step["dropped"])
         failed = sum(step["failed"] for step in steps)
         rows.append(("documents", f"{first['in']:,} read, {last['kept']:,} kept, {failed:,} failed"))
+        rows += [("" if number else "failed in", line) for number, line in enumerate(failed_in)]
         if gone:
             rows.append(("dropped by", ", ".join(f"{s['step']} {s['dropped']:,}" for s in gone[:6])))
         rows.append(("text kept", f"{last['characters_kept']:,} characters"))

@@ -106,6 +106,10 @@ def _whatif(arguments: argparse.Namespace) -> int:
                 for rule in step["rules"]
                 if rule["dropped"] != rule["dropped_now"]
             ]  # fmt: skip
+            # With these the rows add up to what the step dropped.
+            same = sum(rule["dropped"] for rule in step["rules"] if rule["dropped"] == rule["dropped_now"])
+            if same:
+                table.append(["  dropped by all others", "", screen.count(same), "", screen.count(same), "0"])
     print()
     screen.print_table(columns, table)
     print()

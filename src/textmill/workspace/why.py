@@ -16,6 +16,26 @@ if TYPE_CHECKING:
 
 MOST_ANSWERS = 5
 EXCERPT_CHARACTERS = 300
+OUTCOMES = ("kept", "dropped", "duplicate", "failed")
+
+_PLACE = "locator = $1 OR url = $1"
+# A path as the user's shell knows it ends in the locator, or in its file without the record's number;
+# a bare file name ends either.
+_FILE = "regexp_replace(locator, ':[0-9]+$', '')"
+_PATH = (
+    f"ends_with($1, '/' || locator) OR ends_with($1, '/' || {_FILE}) OR {_FILE} = $1 "
+    f"OR ends_with(locator, '/' || $1) OR ends_with({_FILE}, '/' || $1)"
+)
+# How each document of a place ended: the verdict of the last pass that it entered.
+_ENDS = """
+    WITH asked AS (SELECT id, locator FROM scores_0 WHERE {where}),
+    twins AS (SELECT DISTINCT id FROM events WHERE matched_id IS NOT NULL AND action = 'matched')
+    SELECT asked.id, any_value(asked.locator) AS locator,
+           CASE WHEN any_value(twins.id) IS NULL THEN max_by(verdicts.verdict, verdicts.pass) ELSE 'duplicate' END
+           AS outcome
+    FROM asked JOIN verdicts ON verdicts.id = asked.id LEFT JOIN twins ON twins.id = asked.id
+    GROUP BY asked.id
+"""
 
 
 def why(workspace: Workspace, query: str, most: int = MOST_ANSWERS) -> list[dict[str, Any]]:
@@ -48,6 +68,28 @@ def why(workspace: Workspace, query: str, most: int = MOST_ANSWERS) -> list[dict
     return [_story(workspace, connection, identifier, found_by) for identifier in ids]
 
 
+def tally(workspace: Workspace, query: str) -> dict[str, int]:
+    """How the documents of one place ended: kept, dropped, duplicate, failed, those that occur, with their numbers.
+
+    Args:
+        workspace: the run.
+        query: a locator, a URL or a path, as ``why`` takes it; anything else is at no place and gives nothing.
+    """
+    connection = connect(workspace)
+    where = _PLACE if _at(connection, _PLACE, query) else _PATH
+    rows = connection.execute(
+        f"SELECT outcome, count(*) FROM ({_ENDS.format(where=where)}) GROUP BY outcome", [query.strip()]
+    ).fetchall()
+    found = {outcome: int(count) for outcome, count in rows}
+    return {outcome: found[outcome] for outcome in OUTCOMES if outcome in found}
+
+
+def _at(connection: duckdb.DuckDBPyConnection, where: str, query: str) -> bool:
+    return bool(
+        connection.execute(f"SELECT 1 FROM scores_0 WHERE {where} LIMIT 1", [query.strip()]).fetchall()
+    )
+
+
 def _find(connection: duckdb.DuckDBPyConnection, query: str, most: int) -> tuple[list[bytes], str]:
     exact = parse_id(query)
     if exact is not None:
@@ -60,21 +102,16 @@ def _find(connection: duckdb.DuckDBPyConnection, query: str, most: int) -> tuple
         ).fetchall()
         if rows:
             return [bytes(row[0]) for row in rows], "id"
-    rows = connection.execute(
-        "SELECT id FROM scores_0 WHERE locator = $1 OR url = $1 ORDER BY id LIMIT $2", [query, most]
-    ).fetchall()
-    if not rows:
-        # A path as the user's shell knows it ends in the locator, or in its file without the record's number;
-        # a bare file name ends either.
-        rows = connection.execute(
-            "SELECT id FROM (SELECT id, locator, regexp_replace(locator, ':[0-9]+$', '') AS file FROM scores_0) "
-            "WHERE ends_with($1, '/' || locator) OR ends_with($1, '/' || file) OR file = $1 "
-            "OR ends_with(locator, '/' || $1) OR ends_with(file, '/' || $1) "
-            "ORDER BY length(locator), locator, id LIMIT $2",
-            [query, most],
-        ).fetchall()
-    if rows:
-        return [bytes(row[0]) for row in rows], "place"
+    for where in (_PLACE, _PATH):
+        if _at(connection, where, query):
+            # What failed is asked about most, and what was kept least.
+            rows = connection.execute(
+                f"SELECT id FROM ({_ENDS.format(where=where)}) "
+                "ORDER BY list_position(['failed', 'duplicate', 'dropped', 'kept'], outcome), "
+                "length(locator), locator, id LIMIT $2",
+                [query, most],
+            ).fetchall()
+            return [bytes(row[0]) for row in rows], "place"
     for table in ("ingested", "documents"):
         rows = connection.execute(
             f"SELECT id FROM {table} WHERE contains(text, ?) ORDER BY id LIMIT ?", [query, most]
