@@ -55,6 +55,15 @@ def test_what_cannot_be_meant_is_refused(value: dict[str, object], message: str)
         TokenizerSection.model_validate(value)
 
 
+@pytest.mark.parametrize("kind", ["bpe", "sentencepiece-bpe", "sentencepiece-unigram"])
+def test_written_out_with_every_default_it_means_the_same(kind: str) -> None:
+    section = TokenizerSection.model_validate({"train": {"vocab_size": 400, "kind": kind}})
+    again = TokenizerSection.model_validate(section.model_dump(mode="json"))
+    assert again == section
+    assert section.train and again.train
+    assert again.train.most_bytes == section.train.most_bytes == (2**31 if kind == "bpe" else 2**26)
+
+
 def test_the_fingerprint_follows_the_contents_of_a_tokenizer_in_use(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     section = TokenizerSection(use=str(tmp_path))

@@ -17,7 +17,7 @@ DEFAULT_EOS = "<|endoftext|>"
 SENTENCEPIECE_EOS = "</s>"
 BYTES = 256
 
-
+BPE_SAMPLE_BYTES = 2 * 2**30
 # SentencePiece holds its texts in memory: measured, 15 to 19 bytes for each of theirs with BPE, 30 with Unigram.
 SENTENCEPIECE_SAMPLE_BYTES = 64 * 2**20
 
@@ -112,12 +112,12 @@ class TokenizerTraining(Settings):
         ge=2,
         description="Bytes of the longest entry that merges may make; no limit if left out.",
     )
-    sample_bytes: ByteSize = Field(
-        default=2 * 2**30,
+    sample_bytes: ByteSize | None = Field(
+        default=None,
         ge=1024,
-        description="Bytes of text to train on. A larger corpus is sampled by document id. Byte-level BPE counts "
-        "words on disk and stays below 1 GiB of memory whatever is written here; SentencePiece needs 20 "
-        "(BPE) to 30 (Unigram) times its sample in memory, and gets no more than 64 MiB unless this is written.",
+        description="Bytes of text to train on; left out, 2 GiB, or 64 MiB for SentencePiece. A larger corpus is "
+        "sampled by document id. Byte-level BPE counts words on disk and stays below 1 GiB of memory whatever is "
+        "written here; SentencePiece needs 20 (BPE) to 30 (Unigram) times its sample in memory.",
     )
     sample: SampleBalance | None = Field(
         default=None,
@@ -154,7 +154,8 @@ class TokenizerTraining(Settings):
     def _fields_belong_to_the_kind(self) -> TokenizerTraining:
         strangers = ("character_coverage",) if self.kind == "bpe" else BPE_FIELDS
         for name in strangers:
-            if name in self.model_fields_set:
+            # A recipe as the mill writes it names every default, which says nothing.
+            if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} means nothing to kind: {self.kind}; leave it out")
         return self
 
@@ -166,9 +167,9 @@ class TokenizerTraining(Settings):
     @property
     def most_bytes(self) -> int:
         """Bytes of text to train on at most."""
-        if self.kind == "bpe" or "sample_bytes" in self.model_fields_set:
+        if self.sample_bytes is not None:
             return self.sample_bytes
-        return min(self.sample_bytes, SENTENCEPIECE_SAMPLE_BYTES)
+        return BPE_SAMPLE_BYTES if self.kind == "bpe" else SENTENCEPIECE_SAMPLE_BYTES
 
 
 class TokenizerSection(Stage):
