@@ -20,6 +20,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/make_docs.py --check
+	$(BIN)/python scripts/make_unicode_tables.py --check
+	$(BIN)/python scripts/make_folding_table.py --check
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
