@@ -171,9 +171,15 @@ class Run:
         from textmill.tokens.verify import verify_tokens
 
         documents = [self.workspace.local(file.path) for file in final.files("documents")]
+        events = [
+            self.workspace.local(file.path)
+            for one in self.workspace.manifest.document_passes()
+            for file in one.files("events")
+        ]
         encoder = load_encoder(self.workspace.local("tokenizer"))
         folder = self.workspace.local("tokens")
-        return [str(finding) for finding in verify_tokens(folder, documents=documents, encoder=encoder)]
+        findings = verify_tokens(folder, documents=documents, events=events, encoder=encoder)
+        return [str(finding) for finding in findings]
 
     def report(self) -> str:
         """Write the report card; returns its path in the run folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -11,7 +12,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
@@ -36,7 +36,7 @@ from textmill.text import (
 )
 
 PACKAGE = Path(textmill.__file__).parent
-CODE = "import textmill.text as text, numba; text.warm_up(); print(numba.config.CACHE_DIR)"
+CODE = "import textmill.text as text, numba; text.hash_bytes(b'x'); print(numba.config.CACHE_DIR)"
 
 
 def test_takes_the_first_usable_folder() -> None:
@@ -71,12 +71,28 @@ def test_candidates_are_package_then_user_then_temporary(monkeypatch: pytest.Mon
 
 
 def test_the_digest_follows_every_source(tmp_path: Path) -> None:
+    patterns = ("text/*.py", "one.py")
+    (tmp_path / "text").mkdir()
     (tmp_path / "one.py").write_text("1")
-    before = compilation.source_digest(tmp_path)
-    (tmp_path / "data.tsv").write_text("1")
-    assert compilation.source_digest(tmp_path) == before
-    (tmp_path / "two.py").write_text("2")
-    assert compilation.source_digest(tmp_path) != before
+    seen = [compilation.source_digest(tmp_path, patterns)]
+    for name in ("text/data.tsv", "two.py"):
+        (tmp_path / name).write_text("1")
+        assert compilation.source_digest(tmp_path, patterns) == seen[0]
+    for name, contents in (("text/two.py", "2"), ("text/two.py", "3"), ("one.py", "2")):
+        (tmp_path / name).write_text(contents)
+        seen.append(compilation.source_digest(tmp_path, patterns))
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_digest_covers_every_kernel_and_what_it_takes_from_modules_of_kernels() -> None:
+    covered = {path for pattern in compilation.KERNEL_SOURCES for path in PACKAGE.glob(pattern)}
+    kernels = {
+        path
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bnjit\b|@kernel\b|= kernel\(", path.read_text())
+    }
+    assert len(kernels) > 20
+    assert sorted(kernels - covered) == []
 
 
 def test_refuses_a_folder_that_others_can_write(tmp_path: Path) -> None:
@@ -93,7 +109,9 @@ def test_refuses_what_cannot_be_made(tmp_path: Path) -> None:
     assert not compilation.is_usable(Path("/proc/nonexistent/folder"))
 
 
-def run_with(package_root: Path, temporary: Path, prefix: tuple[str, ...] = (), **variables: str) -> str:
+def run_with(
+    package_root: Path, temporary: Path, prefix: tuple[str, ...] = (), code: str = CODE, **variables: str
+) -> str:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -102,11 +120,10 @@ def run_with(package_root: Path, temporary: Path, prefix: tuple[str, ...] = (), 
     environment |= {"HOME": "/proc/nonexistent", "TMPDIR": str(temporary), "PYTHONPATH": str(package_root)}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1"} | variables
     result = subprocess.run(
-        [*prefix, sys.executable, "-c", CODE],
+        [*prefix, sys.executable, "-c", code],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
         cwd=temporary,
     )
     assert result.returncode == 0, result.stderr
@@ -242,11 +259,12 @@ def test_several_processes_may_clean_at_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [own]
 
 
-def test_importing_marks_the_folder_as_used() -> None:
-    folder = Path(numba.config.CACHE_DIR)
-    if not compilation.CACHE_NAME.fullmatch(folder.name):
-        pytest.skip("NUMBA_CACHE_DIR is set")
+def test_importing_marks_the_folder_as_used(tmp_path: Path) -> None:
+    """In a package of its own: a folder that looks old is one that others may remove."""
+    root = copy_of_the_package(tmp_path / "package")
+    folder = Path(run_with(root, tmp_path))
+    assert compilation.CACHE_NAME.fullmatch(folder.name)
     then = time.time() - 40 * 86400
     os.utime(folder, (then, then))
-    subprocess.run([sys.executable, "-c", "import textmill.text.compilation"], check=True)
-    assert time.time() - folder.stat().st_mtime < 3600
+    assert run_with(root, tmp_path, code="import textmill.text.compilation") == ""
+    assert folder.stat().st_mtime > then + 86400

@@ -30,7 +30,7 @@ from textmill.curate.partition import connection_within
 from textmill.curate.repetition import repeated_units
 from textmill.steps.context import StepContext
 from textmill.steps.cutting import CuttingStep, cut_schema
-from textmill.steps.global_step import GlobalRunner
+from textmill.steps.global_step import Fingerprinter
 from textmill.steps.phases import Phase, PhaseWork
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class SpanDedup(CuttingStep):
             Phase("settle", per="shard", reads=("repeats",), writes=("cuts",)),
         )
 
-    def open(self, context: StepContext) -> GlobalRunner:
+    def open(self, context: StepContext) -> Fingerprinter:
         """Return the runner."""
         return _SpanFinder(self)
 
@@ -109,10 +109,6 @@ class _SpanFinder:
             ],
             names=["key", "id", "start"],
         )
-
-    def resolve(self, fingerprints: pa.RecordBatchReader, context: StepContext) -> pa.Table:
-        """Not used: the step decides in phases."""
-        raise NotImplementedError
 
     def propose(self, work: PhaseWork) -> None:
         """Places of the runs whose hash was selected at two places or more."""

@@ -10,9 +10,9 @@ neither writable it raises on import. Here the folder is chosen once, before the
         <temporary folder>/textmill-<user id>/kernels-<digest>    (must belong to the user and to nobody else)
     else a new private temporary folder, told to child processes through NUMBA_CACHE_DIR
 
-The digest covers the sources of this package, because Numba itself notices a change in the file that holds a
-kernel but not in the files whose functions the kernel has inlined. Folders of other digests, which nobody has used
-for 30 days, are removed when kernels are compiled ahead (`remove_old_caches`).
+The digest covers every file that holds kernels or what they inline (`KERNEL_SOURCES`), because Numba itself notices
+a change in the file that holds a kernel but not in the files whose functions the kernel has inlined. Folders of other
+digests, which nobody has used for 30 days, are removed when kernels are compiled ahead (`remove_old_caches`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+KERNEL_SOURCES = (
+    "text/*.py",
+    "tokenizer/fast/*.py",
+    "tokenizer/bpe/*.py",
+    "curate/near_dedup_*.py",
+    "tokens/packing.py",
+)
+"""Files that hold kernels, or functions and constants that kernels take from elsewhere, below the package."""
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,11 +130,11 @@ def is_usable(folder: Path) -> bool:
         return False
 
 
-def source_digest(package: Path) -> str:
-    """Twelve hexadecimal digits over names and contents of the Python files in a folder."""
+def source_digest(root: Path, patterns: Iterable[str] = KERNEL_SOURCES) -> str:
+    """Twelve hexadecimal digits over places and contents of the files below a folder that the patterns name."""
     digest = hashlib.blake2b(digest_size=6)
-    for path in sorted(package.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -192,7 +201,7 @@ def _point_numba_at_cache() -> None:
         return
     package = Path(__file__).resolve().parent
     folder, private = choose_cache_directory(
-        candidate_directories(package, source_digest(package)),
+        candidate_directories(package, source_digest(package.parent)),
         is_usable,
         lambda: Path(tempfile.mkdtemp(prefix="textmill-kernels-")),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from textmill.train.loop import Trained, train
 from textmill.train.settings import TrainSection
 
 MODEL = "model"
+TOKENIZER_SUFFIXES = (".json", ".model", ".tiktoken", ".jinja")
 
 
 def run_training(settings: TrainSection, context: StageContext) -> StageResult:
@@ -84,7 +85,7 @@ def _publish_model(
         trained.model,
         building,
         dtype=torch.float32,
-        tokenizer_files=[file for file in sorted(tokenizer.iterdir()) if file.suffix == ".json"],
+        tokenizer_files=[file for file in sorted(tokenizer.iterdir()) if _belongs(file.name)],
     )
     files.append(
         _write(building / "README.md", model_card(trained.model.config, settings.resolved(), numbers, data))
@@ -103,6 +104,15 @@ def _publish_model(
         if path not in kept:  # of an earlier attempt; a loader would read it all the same
             context.remove(path)
     return [context.publish(file, f"{MODEL}/{file.name}") for file in files]
+
+
+def _belongs(name: str) -> bool:
+    """Whether a file of ``tokenizer/`` is of the tokenizer itself: its forms, its settings and its templates.
+
+    SentencePiece's and tiktoken's forms go along because llama.cpp, vLLM and others read these, and so do chat
+    templates, which newer tokenizers keep in files of their own. Records of the stage stay behind.
+    """
+    return PurePosixPath(name).suffix in TOKENIZER_SUFFIXES or name == "merges.txt"
 
 
 def _write(path: Path, text: str) -> Path:
