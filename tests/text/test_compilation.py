@@ -183,6 +183,7 @@ def test_a_folder_that_the_user_names_is_used(tmp_path: Path) -> None:
     assert sorted(chosen.rglob("*.nbc"))
 
 
+@pytest.mark.slow
 def test_warm_up_covers_every_call_on_read_only_and_writable_arrays() -> None:
     """After `warm_up` an ordinary call compiles nothing, whatever sort of arrays it is given."""
 

@@ -60,7 +60,8 @@ def test_written_out_with_every_default_it_means_the_same(kind: str) -> None:
     section = TokenizerSection.model_validate({"train": {"vocab_size": 400, "kind": kind}})
     again = TokenizerSection.model_validate(section.model_dump(mode="json"))
     assert again == section
-    assert section.train and again.train
+    assert section.train
+    assert again.train
     assert again.train.most_bytes == section.train.most_bytes == (2**31 if kind == "bpe" else 2**26)
 
 

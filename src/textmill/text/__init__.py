@@ -16,8 +16,7 @@
 >>> [text[start:end].decode() for start, end in zip(words.starts, words.ends)]
 ['Déjà', 'vu', ',', 'déjà', 'vu', '.']
 
-Kernels are compiled once per machine and read from disk afterwards (see `compilation`); call `warm_up` before
-starting workers, so that they do not all compile the same thing.
+Kernels are compiled when they are first called, once per machine, and read from disk afterwards (see `compilation`).
 """
 
 from __future__ import annotations
@@ -89,7 +88,8 @@ __all__ = [
 def warm_up() -> None:
     """Compile every kernel of this package, or read it from disk, for the types that are really used.
 
-    Kernels of other versions that nobody used for 30 days are removed from the disk.
+    For measurements; before a run, the mill compiles what the run's steps need. Kernels of other versions that nobody
+    used for 30 days are removed from the disk.
     """
     remove_old_caches()
     text = "One – two.\n\nOne – two.".encode()
