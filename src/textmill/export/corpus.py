@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -60,8 +61,9 @@ def export_splits(
 ) -> list[Exported]:
     """Write ``train.txt`` and ``val.txt``, one text per line, or a pair of them per input.
 
-    A document's side follows from its family and the seed alone, so no family is divided and no text changes
-    sides when others come or go; the share held out is the fraction asked for give or take chance.
+    A document's side follows from its family and the seed, as in ``tokens/``: no family is divided, and families
+    that verified near-duplicates link go together (:mod:`textmill.tokens.assignment`). All others keep their side
+    when texts come or go; the share held out is the fraction asked for give or take chance.
 
     Args:
         workspace: a run whose document passes are finished.
@@ -78,6 +80,7 @@ def export_splits(
         "" if numbers is None else f"_{number}" for number in dict.fromkeys((numbers or {"": 0}).values())
     ]
     with ExitStack() as stack:
+        moved = _moved_families(workspace, rule)
         files = {
             (suffix, split): stack.enter_context(
                 _written(folder / f"{_NAMES[split]}{suffix}.txt", "txt", None)
@@ -86,18 +89,40 @@ def export_splits(
             for split in rule.names
         }
         for batch in _documents(workspace):
-            for (suffix, split), mask in _sides(batch, rule, numbers).items():
+            for (suffix, split), mask in _sides(batch, rule, moved, numbers).items():
                 files[suffix, split].write(batch.select(mask))
     return [file.exported() for file in files.values()]
 
 
+def _moved_families(workspace: Workspace, rule: SplitRule) -> dict[bytes, str]:
+    """Splits of the families that do not follow their own hash but that of their near-duplicates, by root."""
+    final = workspace.final_documents()
+    if final is None or len(rule.names) == 1:
+        return {}
+    from textmill.tokens.assignment import Given, assign_splits, read_assignment
+
+    passes = workspace.manifest.document_passes()
+    events = [workspace.local(file.path) for one in passes for file in one.files("events")]
+    documents = [workspace.local(file.path) for file in final.files("documents")]
+    with TemporaryDirectory(dir=workspace.scratch(), prefix="export-") as scratch:
+        assignment = assign_splits(documents, events, rule, Given(), Path(scratch))
+        if assignment is None:
+            return {}
+        return {
+            root: split
+            for shard in assignment.digests
+            for root, split in read_assignment(assignment.path, shard).items()
+            if split != rule.of(root)
+        }
+
+
 def _sides(
-    batch: Batch, rule: SplitRule, numbers: Mapping[str, int] | None
+    batch: Batch, rule: SplitRule, moved: Mapping[bytes, str], numbers: Mapping[str, int] | None
 ) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
     roots = batch.records.column("root").to_pylist()
     sources = batch.records.column("source").to_pylist()
     sides = [
-        ("" if numbers is None else f"_{numbers[source]}", rule.of(root))
+        ("" if numbers is None else f"_{numbers[source]}", moved.get(root) or rule.of(root))
         for root, source in zip(roots, sources, strict=True)
     ]
     return {

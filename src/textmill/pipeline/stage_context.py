@@ -18,6 +18,7 @@ from textmill.recipe import Recipe
 from textmill.steps import Stage, StageResult
 from textmill.workspace import Commit, FileRecord, Manifest, PassRecord, Workspace
 
+EVENTS = "events"
 STARTED_FILE = "commits/{stage}/started.txt"
 
 
@@ -60,9 +61,12 @@ def run_stage(
 
 
 def _inputs(stage: Stage, manifest: Manifest) -> tuple[str, ...]:
-    """SHA-256 of everything that the stages it needs have made."""
+    """SHA-256 of everything that the stages it needs have made, and of the ledger's events if it reads these."""
     inputs: list[str] = []
     for need in stage.needs:
+        if need == EVENTS:
+            inputs += [file.sha256 for one in manifest.document_passes() for file in one.files(EVENTS)]
+            continue
         record = _upstream(need, manifest)
         if record is not None:
             kind = "documents" if need == "documents" else "stage"

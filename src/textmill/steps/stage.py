@@ -86,7 +86,8 @@ class Stage(Settings):
     """Settings of a section that runs as a stage.
 
     Class attributes:
-        needs: names of earlier stages whose results it reads (``documents``, ``tokenizer``, ``tokens``…).
+        needs: names of earlier stages whose results it reads (``documents``, ``tokenizer``, ``tokens``…); ``events``
+            if it reads what the document passes noted about documents.
         folders: folders of the run that are its own; emptied when it starts afresh. Its name if left out.
     """
 

@@ -48,7 +48,7 @@ class TokensSection(Stage):
     """Encode the documents, split them by family, write token shards."""
 
     name: ClassVar[str] = "tokens"
-    needs: ClassVar[tuple[str, ...]] = ("documents", "tokenizer")
+    needs: ClassVar[tuple[str, ...]] = ("documents", "events", "tokenizer")
 
     seq_len: Count = Field(
         default=2048, ge=2, le=2**24, description="Tokens per sample (window) that a model is trained on."
