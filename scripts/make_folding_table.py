@@ -15,7 +15,7 @@ import sys
 from regex import _regex, _regex_core
 
 from textmill.text.classes import unicode_version
-from textmill.text.shingles import FOLDING
+from textmill.text.folded_words import FOLDING
 
 SURROGATES = range(0xD800, 0xE000)
 

@@ -10,8 +10,8 @@ from tests.strategies import hostile_text
 
 from textmill.text import class_of
 from textmill.text.classes import CATEGORIES, CATEGORY_SHIFT, UNSPACED
+from textmill.text.folded_words import FOLDING
 from textmill.text.phrases import build_phrases, count_words, find_phrases
-from textmill.text.shingles import FOLDING
 
 FOLDED = {
     point: point + int(difference)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.strategies import hostile_documents, hostile_text
 from tests.text import oracle
 
-from textmill.text import shingle_hashes
-from textmill.text import shingles as module
+from textmill.text import folded_words, shingle_hashes
+from textmill.text.sorting import sort_unique
 
 MASK = 2**64 - 1
 GOLDEN, BASE = 0x9E3779B97F4A7C15, 0xD1342543DE82EF95
@@ -22,7 +22,7 @@ GOLDEN, BASE = 0x9E3779B97F4A7C15, 0xD1342543DE82EF95
 
 def folding() -> dict[str, str]:
     mapping = {}
-    for line in module.FOLDING.read_text(encoding="utf-8").splitlines():
+    for line in folded_words.FOLDING.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             first, last, step, difference = line.split("\t")
             for point in range(int(first, 16), int(last, 16) + 1, int(step)):
@@ -172,7 +172,7 @@ def test_sorting(size: int) -> None:
         np.arange(size, dtype=np.uint64)[::-1].copy(),
     ):
         expected = np.unique(hashes)
-        unique = module.sort_unique(hashes, np.empty(size, np.uint64))
+        unique = sort_unique(hashes, np.empty(size, np.uint64))
         assert hashes[:unique].tolist() == expected.tolist()
 
 

@@ -26,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.text.compilation import borrowed, kernel
+from textmill.text.folded_words import folding_table
 from textmill.text.hashing import xxhash64
 from textmill.text.inputs import checked
-from textmill.text.shingles import BUFFERED, check_words, folding_table, next_shingles
+from textmill.text.shingles import BUFFERED, check_words, next_shingles
 
 EMPTY = 0xFFFFFFFF
 """Every place of the signature of a document without shingles."""

@@ -28,8 +28,7 @@ import numpy.typing as npt
 
 from textmill.text.classes import BLOCK, CATEGORIES, CATEGORY_SHIFT, CODE_POINTS, class_table, decode
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.inputs import checked
-from textmill.text.shingles import (
+from textmill.text.folded_words import (
     ALONE,
     CHANGED,
     FOLDED,
@@ -41,6 +40,7 @@ from textmill.text.shingles import (
     folding_table,
     mix,
 )
+from textmill.text.inputs import checked
 
 BASE = np.uint64(0xD1342543DE82EF95)
 _LETTER_FACTOR = np.uint64(0x9FB21C651E98DF25)

@@ -32,17 +32,9 @@ import numpy.typing as npt
 
 from textmill.text.classes import WHITE_SPACE, class_table, classify
 from textmill.text.compilation import borrowed, kernel
+from textmill.text.folded_words import GOLDEN, bytes_below, folding_table, load_within, mix, next_words
 from textmill.text.inputs import checked
-from textmill.text.shingles import (
-    BASE,
-    BUFFERED,
-    GOLDEN,
-    bytes_below,
-    folding_table,
-    load_within,
-    mix,
-    next_words,
-)
+from textmill.text.shingles import BASE, BUFFERED
 
 LONGEST = 1 << 16
 
