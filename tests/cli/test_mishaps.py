@@ -180,4 +180,4 @@ def test_an_empty_input(folder: Path) -> None:
     (folder / "texts.jsonl").write_text("")
     done = shell(f"{TEXTMILL} run r.yaml", folder)
     assert (done.returncode, done.stdout) == (2, "")
-    assert_told(done, "the sources gave no document")
+    assert_told(done, "the sources gave no document", "1 unreadable record: the file is empty")

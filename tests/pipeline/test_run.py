@@ -173,6 +173,16 @@ def test_a_step_that_always_raises_stops_the_run(tmp_path: Path) -> None:
     assert caught.value.found == "RuntimeError: always"
 
 
+def test_a_step_that_always_raises_stops_a_small_run_too_and_is_asked_again(tmp_path: Path) -> None:
+    source = steps.Numbers(per_split=10)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"broken failed on every one of \d+ documents") as caught:
+            run_recipe(recipe(steps.Broken(), source=source, engine="inline"), str(tmp_path / "run"))
+        assert str(caught.value.found).startswith("RuntimeError: always (")
+    workspace = run_recipe(recipe(steps.Even(), source=source, engine="inline"), str(tmp_path / "run"))
+    assert counts(workspace)["even"][3] == 0
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_document_that_kills_its_worker_is_quarantined(tmp_path: Path, workers: int) -> None:
     needle = "word1001 "

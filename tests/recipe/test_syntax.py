@@ -75,6 +75,8 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 1\nb: 2\na: 3\n", "r.yaml:3:1", "first at r.yaml:1:1"),
         ("a: b: c\n", "r.yaml:1:5", "a second ':'"),
         ("a: 1\n b: 2\n", "r.yaml:2:3", ""),
+        ("a:\n  - x\n b:\n  - y\n", "r.yaml:3:2", "'b:', indented by 1 space\n"),
+        ("a:\n   - b\n  - c\n", "r.yaml:3:3", "one column"),
         ("a: 1\n---\nb: 2\n", "r.yaml:2:1", "second document"),
         ("a: !!python/name:os.system x\n", "r.yaml:1:4", "python/name"),
         ("a: !mine x\n", "r.yaml:1:4", "!mine"),

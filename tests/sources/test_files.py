@@ -290,7 +290,11 @@ def test_empty_files(tmp_path: Path) -> None:
     for name in ("a.txt", "b.jsonl", "c.json", "d.md", "e.txt.gz"):
         (tmp_path / name).write_bytes(b"")
     assert texts(read(tmp_path)) == {"a.txt": "", "d.md": "", "e.txt.gz": ""}
-    assert read(tmp_path, unit="line") == [Document("d.md", "")]
+    for unit in ("line", "paragraph"):
+        records = read(tmp_path, unit=unit)
+        assert texts(records) == {"d.md": ""}
+        assert set(failures(records)) == {"a.txt", "b.jsonl", "c.json", "e.txt.gz"}
+        assert all(reason == "the file is empty" for reason in failures(records).values())
 
 
 def test_locators_do_not_follow_the_mount_nor_new_files(tmp_path: Path) -> None:

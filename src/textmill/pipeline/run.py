@@ -12,6 +12,7 @@ from typing import Any
 
 from textmill.errors import ConservationError, UserError
 from textmill.pipeline.engine import Crash, Engine
+from textmill.pipeline.ingest import STEP as INGEST
 from textmill.pipeline.inline import InlineEngine
 from textmill.pipeline.items import Item, split_items
 from textmill.pipeline.local import LocalEngine
@@ -25,8 +26,12 @@ from textmill.pipeline.waves import Wave, waves
 from textmill.recipe import Recipe, dump_recipe
 from textmill.workspace import Commit, Manifest, PassRecord, Workspace
 from textmill.workspace.commits import check_chain
+from textmill.workspace.failures import first_failure
 from textmill.workspace.run_folder import RECIPE_FILE
 from textmill.workspace.storage import explain
+
+# A step that fails on every document of a pass of so many is broken itself. A worker stops sooner: at a shard.
+ALL_FAILED = 10
 
 # What results depend on besides recipe and input; recorded, so that a difference can be traced to it.
 _VERSIONS = ("textmill", "numpy", "numba", "pyarrow", "duckdb", "ftfy", "tokenizers", "torch")
@@ -152,6 +157,7 @@ class _Coordinator:
         )
         record.description.update(noted)
         self._check(plan, record)
+        self._stop_if_all_failed(record)
         self.manifest = self.workspace.finish_pass(self.manifest, record)
         self._remove_all_but(plan, record.commits)
         self.progress.finish(ahead[-1].label, _summary(record))
@@ -274,10 +280,30 @@ class _Coordinator:
         if plan.kind == "ingest" and not self.handed_on:
             raise UserError(
                 "the sources gave no document",
-                found=f"{steps[0].failed:,} unreadable records" if steps else "no record",
+                found=self._unreadable(record) if steps and steps[0].failed else "no record",
                 where=", ".join(source.source_name for source in plan.sources),
                 hint="textmill why <path> tells why a record could not be read",
             )
+
+    def _stop_if_all_failed(self, record: PassRecord) -> None:
+        """A step that fails on everything is broken itself, also where there is not much.
+
+        What it did is forgotten, so that the same command does the pass anew: the cause may lie outside the step.
+        """
+        for step in record.steps():
+            if step.step != INGEST and step.failed == step.taken and step.taken >= ALL_FAILED:
+                reason, locator = first_failure(self.workspace, record, step.step)
+                self.workspace.storage.remove(f"commits/{record.name}")
+                raise UserError(
+                    f"step {step.step} failed on every one of {step.taken:,} documents",
+                    found=f"{reason} ({locator})",
+                    hint="mend the step; the same command then continues",
+                )
+
+    def _unreadable(self, record: PassRecord) -> str:
+        failed = record.steps()[0].failed
+        reason, locator = first_failure(self.workspace, record, INGEST)
+        return f"{failed:,} unreadable record{'s' if failed > 1 else ''}: {reason} ({locator})"
 
     def _clear(self, plan: PassPlan, keep: Mapping[str, Commit]) -> None:
         """Forget an older state of this pass: first its record, then its files."""
@@ -360,7 +386,7 @@ def _summary(record: PassRecord) -> str:
         return f"{found['removals']:,} documents to remove"
     steps = record.steps()
     if not steps:
-        return "nothing to do"
+        return "done"
     dropped, failed = sum(step.dropped for step in steps), sum(step.failed for step in steps)
     text = f"{steps[0].taken:,} documents in, {steps[-1].kept:,} kept"
     if dropped:

@@ -27,7 +27,7 @@ class Wave:
         label: what it does, for people.
         function: ``package.module:function`` that is called with each item.
         items: its items, given the commits of the waves before it.
-        counts: what an item's size means, and what tasks report: bytes, documents or rows.
+        counts: what an item's size means, and what tasks report: bytes, documents, rows or fingerprints.
     """
 
     label: str
@@ -62,6 +62,6 @@ def waves(plan: PassPlan, recipe: Recipe, manifest: Manifest, splits: list[Item]
         ]
     whole, counts = {
         "curate": ("textmill.pipeline.curate:curate_shard", "bytes"),
-        "resolve": ("textmill.pipeline.resolve:resolve_partition", "documents"),
+        "resolve": ("textmill.pipeline.resolve:resolve_partition", "fingerprints"),
     }[plan.kind]
     return [Wave(label, whole, lambda _: later_items(plan, recipe, manifest), counts)]

@@ -288,6 +288,10 @@ def _syntax_error(error: MarkedYAMLError, text: str, origin: str, located: bool)
             found, hint = "a tab", "indent with spaces"
         elif "expected a single document" in str(error.context or ""):
             found, hint = "a second document after ---", "keep one recipe per file"
+        elif "<block end>" in found:
+            spaces = len(line) - len(line.lstrip())
+            found = f"{line.strip()!r}, indented by {spaces} space{'' if spaces == 1 else 's'}"
+            hint = "what belongs together begins in one column: indent it as its neighbours above are"
         elif "mapping values are not allowed" in found:
             found = f"a second ':' in {line.strip()!r}"
             hint = "check the indentation, and put quotes around text that holds ': '"

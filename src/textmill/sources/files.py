@@ -28,7 +28,8 @@ class Files(SourceSettings):
     that nor a new file beside them changes any locator.
 
     A record that cannot be read (invalid bytes, broken JSON, no text field, damaged archive) is a failure
-    with its reason; the records around it are not touched.
+    with its reason; the records around it are not touched. So is an empty file of lines or paragraphs, whose
+    locator is its path; where a file is one document, an empty one is an empty document.
     """
 
     name: ClassVar[str] = "files"

@@ -43,7 +43,14 @@ class FilesReader:
                 if piece["format"] == "parquet":
                     yield from self._read_parquet(piece)
                 else:
-                    yield from self._read_text(piece)
+                    records = self._read_text(piece)
+                    first = next(records, None)
+                    if first is not None:
+                        yield first
+                        yield from records
+                    elif self._is_empty(piece):
+                        # Without a record of its own it would leave no trace at all.
+                        yield Failure(piece["locator"], "the file is empty")
             except OSError as error:
                 # Only opening can still raise: reading tells its faults as DamagedStreamError.
                 yield Failure(piece["locator"], f"the file cannot be opened: {error}")
@@ -73,6 +80,11 @@ class FilesReader:
                 yield from _text_lines(text, locator)
             else:
                 yield from _paragraphs(text, locator, settings.max_document_bytes)
+
+    def _is_empty(self, piece: dict[str, Any]) -> bool:
+        """Whether a file holds no byte (unpacked): such a file is never cut, as a blank one may be."""
+        with open_file(self._settings, piece["url"]) as stream:
+            return next(decompress(read_chunks(stream), piece["compression"]), None) is None
 
     def _read_parquet(self, piece: dict[str, Any]) -> Iterator[Record]:
         from textmill.sources.parquet import read_rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textmill.workspace.ledger import connect
+from textmill.workspace.manifest import PassRecord
 from textmill.workspace.run_folder import Workspace
 
 
@@ -55,3 +56,23 @@ def failures(workspace: Workspace) -> list[Failed]:
     return [
         Failed(step, count, first["reason"], first["source"], first["locator"]) for step, count, first in rows
     ]
+
+
+def first_failure(workspace: Workspace, record: PassRecord, step: str) -> tuple[str, str]:
+    """Reason and locator of a document that failed in a step, also of a pass that is not in the manifest yet.
+
+    Of those in the pass's first table with one it is the one with the smallest id.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    for file in record.files("events"):
+        found = pq.read_table(
+            workspace.storage.full(file.path),
+            filesystem=None if workspace.storage.is_local else workspace.storage.filesystem,
+            columns=["detail", "locator"],
+            filters=(pc.field("action") == "failed") & (pc.field("step") == step),
+        )
+        if found.num_rows:
+            return str(found["detail"][0]), str(found["locator"][0])
+    return "no reason is known", "-"
