@@ -12,7 +12,7 @@ import numpy as np
 
 import textmill
 from textmill.curate import NearDedup
-from textmill.curate.near_dedup_verify import agreement
+from textmill.curate.near_dedup_decide import agreement
 from textmill.documents import Batch, Document
 from textmill.recipe import Recipe, RunSection
 from textmill.sources.files import Files

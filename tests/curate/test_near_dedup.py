@@ -21,7 +21,7 @@ from tests.curate.near_documents import (
 )
 
 from textmill.curate import NearDedup
-from textmill.curate.near_dedup_verify import MISSED, agreement, jaccard
+from textmill.curate.near_dedup_decide import MISSED, agreement, jaccard
 from textmill.pipeline import plan_recipe
 from textmill.workspace import verify, why
 
