@@ -197,3 +197,13 @@ def test_rows_of_whatif_add_up(run: Path, tmp_path: Path, capsys: pytest.Capture
     assert any("all others" in name for name in rows)
     for column, taken, kept in ((-3, 1, 2), (-2, 3, 4)):
         assert sum(int(words[column]) for words in parts) == int(step[taken]) - int(step[kept])
+
+
+def test_status_explains_its_two_figures_of_held_out_text(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {"run": "small", "folder": "x", "steps": [], "train": {"validation_loss": 4.5}, "evaluation": {}}
+    monkeypatch.setattr("textmill.workspace.status", lambda _: state)
+    assert "both nats per token" not in answer(capsys, "status", str(run))
+    state["evaluation"] = {"nats_per_token": 4.2}
+    assert "both nats per token" in answer(capsys, "status", str(run))

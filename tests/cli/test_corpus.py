@@ -108,7 +108,7 @@ def test_steps_of_another_recipe(capsys: pytest.CaptureFixture[str]) -> None:
         (["--val-split", "nan"], "from 0.0 to 0.5"),
         (["--val-split", "x"], "invalid float value: 'x'"),
         (["--min-length", "x"], "--min-length x"),
-        (["--min-length", "100", "--max-length", "50"], "nothing would be kept"),
+        (["--min-length", "100", "--max-length", "50"], "--min-length 100 --max-length 50"),
         (["--seed", "-1"], "--seed -1"),
         (["--input", "missing.txt"], "missing.txt"),
         (["--recipe", "missing.yaml"], "no such recipe"),

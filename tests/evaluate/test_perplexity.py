@@ -11,10 +11,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from textmill.errors import UserError
 from textmill.evaluate.perplexity import measure, plan_windows, unigram_log_probabilities
-from textmill.evaluate.samples import beginnings
+from textmill.evaluate.samples import beginnings, whole_words
 from textmill.model.config import LlamaConfig
 from textmill.model.llama import Llama
 
@@ -96,3 +97,17 @@ def test_beginnings_are_of_documents_long_enough() -> None:
     assert beginnings(stream, 5, prompt_tokens=2, more=3) == [[3, 4, 5, 6, 7], [9, 10, 11, 12]]
     assert beginnings(stream, 1, prompt_tokens=2, more=100) == [[3, 4, 5, 6, 7, 8]]
     assert beginnings(stream, 0, prompt_tokens=2, more=3) == []
+
+
+def test_a_beginning_ends_where_a_word_does() -> None:
+    tokenizer = Tokenizer(models.BPE(vocab={}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=256, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[]
+    )
+    tokenizer.train_from_iterator([], trainer)
+    document = tokenizer.encode("The mill grinds all day").ids  # a token per letter
+    assert [whole_words(tokenizer, document, most) for most in (8, 10, 15, 16, 20)] == [8, 8, 15, 15, 19]
+    assert whole_words(tokenizer, tokenizer.encode("grindstones").ids, 6) == 6
+    assert whole_words(tokenizer, document, 14) == 8

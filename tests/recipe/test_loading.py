@@ -170,3 +170,11 @@ def test_workers_default_to_three_quarters_of_the_cores(monkeypatch: pytest.Monk
         assert RunSection().worker_count() == workers
     monkeypatch.undo()
     assert usable_cores() >= 1
+
+
+def test_numbers_with_a_unit_are_told_with_their_bound() -> None:
+    from textmill.recipe import load_recipe
+
+    recipe = {"sources": ["python_docs"], "tokenizer": {"train": {"vocab_size": 100}}}
+    with pytest.raises(UserError, match="whole number, with or without a unit, at least 257"):
+        load_recipe(recipe)

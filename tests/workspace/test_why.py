@@ -89,3 +89,9 @@ def test_a_path_as_the_shell_completes_it_finds_the_records_of_a_file(workspace:
     for query in ("some/folder/n", "/home/me/n", "n"):
         assert {answer["locator"].partition(":")[0] for answer in why(workspace, query)} == {"n"}
     assert story(workspace, "/home/me/n:96")["locator"] == "n:96"
+
+
+def test_a_folder_with_a_run_in_it_is_named(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match="no run is here") as caught:
+        Workspace.open(workspace.url.removesuffix("/run"))
+    assert str(caught.value.hint).endswith(workspace.url)

@@ -72,6 +72,13 @@ def _status(arguments: argparse.Namespace) -> int:
             print(f"\n{section}")
             for name, value in figures:
                 print(f"  {name:<32}{screen.number(value)}")
+    if "validation_loss" in (state.get("train") or {}) and "nats_per_token" in (
+        state.get("evaluation") or {}
+    ):
+        print(
+            "\nvalidation_loss and nats_per_token are both nats per token on held-out text: the first over some"
+            "\nwindows, each from nothing; the second over all of it, with earlier text in view, and so usually lower"
+        )
     return 0
 
 

@@ -81,6 +81,7 @@ def _curate(arguments: argparse.Namespace) -> int:
             found=f"{arguments.val_split:g}",
             where="--val-split",
         )
+    _check_lengths(arguments.min_length, arguments.max_length)
     recipe = _recipe(arguments)
     output = Path(arguments.output)
     folder = carry_out(recipe, str(output / RUN_FOLDER))
@@ -91,6 +92,17 @@ def _curate(arguments: argparse.Namespace) -> int:
     _print_files(files)
     print(f"\nnext: textmill why WORDS --run {folder} tells what became of a text; textmill stats {folder}")
     return 0
+
+
+def _check_lengths(least: str | None, most: str | None) -> None:
+    """Tell of bounds that exclude each other by the names of the options, not of the recipe's fields."""
+    if least and most and least.isdecimal() and most.isdecimal() and int(least) > int(most):
+        raise UserError(
+            "No text is so long and so short at once.",
+            expected="--min-length of at most --max-length",
+            found=f"{least} and {most}",
+            where=f"--min-length {least} --max-length {most}",
+        )
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def continue_beginnings(
     samples = []
     documents = beginnings(held_out, settings.count, settings.prompt_tokens, settings.max_new_tokens)
     for ordinal, document in enumerate(documents):
-        prompt, original = document[: settings.prompt_tokens], document[settings.prompt_tokens :]
+        cut = whole_words(tokenizer, document, settings.prompt_tokens)
+        prompt, original = document[:cut], document[cut:]
         drawn = sample_tokens(
             model,
             [held_out.eos_id, *prompt],  # every document of the training began after an EOS
@@ -56,6 +58,19 @@ def continue_beginnings(
             }
         )
     return samples
+
+
+def whole_words(tokenizer: Tokenizer, document: Sequence[int], most: int) -> int:
+    """The number of tokens, at most ``most``, after which a word of ``document`` begins.
+
+    ``most`` itself where none begins in the second half of it, as in scripts written without spaces.
+    """
+    for cut in range(most, most // 2, -1):
+        # Decoded behind another token, since decoders take a space away from the first.
+        before, both = (tokenizer.decode(list(document[cut - 1 : end])) for end in (cut, cut + 1))
+        if both[len(before) :][:1].isspace():
+            return cut
+    return most
 
 
 def beginnings(held_out: TokenStream, count: int, prompt_tokens: int, more: int) -> list[list[int]]:

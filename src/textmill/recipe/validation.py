@@ -237,6 +237,10 @@ def _translate(error: ValidationError, model: type[BaseModel], node: Node, label
                 hint = "put quotes around it if it is meant as text"
             elif isinstance(here.value, str) and kind in ("literal_error", "enum"):
                 hint = did_you_mean(here.value, _choices(schema_at(schema, path), definitions))
+            bound = _BOUNDS.get(kind)
+            if bound and str(limit := detail["ctx"][bound[1]]) not in expected:
+                # Numbers with a unit have no bound in their schema.
+                expected += f", {bound[0]} {limit}"
             told[key] = UserError(
                 f"{name} cannot be {value_in_words(here.plain())}.",
                 expected=f"{expected} ({about})" if about else expected,
@@ -245,6 +249,14 @@ def _translate(error: ValidationError, model: type[BaseModel], node: Node, label
                 hint=hint,
             )
     return list(told.values())
+
+
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
+}
 
 
 def _follow(node: Node, loc: Sequence[str | int]) -> tuple[Node, list[str | int]]:

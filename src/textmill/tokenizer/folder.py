@@ -176,6 +176,8 @@ def _found(path: Path) -> str:
 
 def _hint(path: Path, exists: bool) -> str:
     train = "or train one: tokenizer: {train: {vocab_size: 32_000}}"
+    if path.is_dir() and (path / "tokenizer").is_dir() and _main(path / "tokenizer") is not None:
+        return f"this is a run; its tokenizer is {path / 'tokenizer'}"
     if exists and path.is_dir() and (path / "vocab.txt").is_file():
         return "a vocabulary in the old form; load and save it once with transformers' AutoTokenizer"
     if not exists and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", "/".join(path.parts[-2:])):

@@ -55,6 +55,9 @@ class Workspace:
         near = sorted(
             str(path.parent) for pattern in ("*/", "runs/*/") for path in Path().glob(pattern + MANIFEST_FILE)
         )
+        inside = f"{url.rstrip('/')}/run"
+        if cls(inside).storage.exists(MANIFEST_FILE):
+            near = [inside]  # as curate and dedup leave it
         raise UserError(
             "no run is here",
             where=workspace.url,
