@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from tests.strategies import hostile_documents
 from tests.text import oracle
 
-from textmill.text import english
+from textmill.text import english_tables
 from textmill.text.english import english_tokens
 
-PUNCTUATION, CURRENCIES, QUOTES = english.PUNCTUATION, english.CURRENCIES, english.QUOTES
-WHOLE, SPLIT_AFTER_THREE = set(english.WHOLE.split()), set(english.THREE_AND_THE_REST.split())
-BEFORE_NOT, PRONOUNS = set(english.BEFORE_NOT.split()), set(english.PRONOUNS.split())
-MODALS, UNITS = set(english.MODALS.split()), sorted(english.UNITS.split(), key=len, reverse=True)
+PUNCTUATION, CURRENCIES, QUOTES = english_tables.PUNCTUATION, english_tables.CURRENCIES, english_tables.QUOTES
+WHOLE, SPLIT_AFTER_THREE = set(english_tables.WHOLE.split()), set(english_tables.THREE_AND_THE_REST.split())
+BEFORE_NOT, PRONOUNS = set(english_tables.BEFORE_NOT.split()), set(english_tables.PRONOUNS.split())
+MODALS, UNITS = (
+    set(english_tables.MODALS.split()),
+    sorted(english_tables.UNITS.split(), key=len, reverse=True),
+)
 ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.\-]*://)?(?:[^/?#]*@)?(?:[A-Za-z0-9_\u00a1-\uffff-]+\.)+[a-z\u00a1-\U0010ffff]{2,63}"
     r"(?::[0-9]{2,5})?(?:[/?#].*)?",
@@ -97,7 +100,7 @@ def opening(chunk: str) -> int:
     first = chunk[0]
     if dots := re.match(r"\.{2,}", chunk):
         return dots.end()
-    if first in PUNCTUATION + CURRENCIES + english.ONLY_BEFORE or is_symbol(first):
+    if first in PUNCTUATION + CURRENCIES + english_tables.ONLY_BEFORE or is_symbol(first):
         return 1
     if first == "+" and not re.match("[0-9]", chunk[1:]):
         return 1

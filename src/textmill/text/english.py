@@ -20,25 +20,19 @@ Memory: as `segment_words`, and 11 bytes per byte of the longest chunk.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
-from textmill.text.classes import CATEGORY_SHIFT, WHITE_SPACE, class_of, class_table, classify, decode
+from textmill.text.classes import CATEGORY_SHIFT, WHITE_SPACE, class_table, classify, decode
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.english_chunks import (
     ALPHA,
     CAPITAL,
-    CURRENCY,
     CUT,
     DIGIT,
     INSIDE,
     NUMERAL,
-    OPENS,
     OTHER_SYMBOL,
-    QUOTE,
     SMALL,
     cut_chunk,
     find_point,
@@ -46,60 +40,27 @@ from textmill.text.english_chunks import (
     role_of_category,
     splits_after_three,
 )
-from textmill.text.hashing import PRIME_1, PRIME_2, up_to_8_bytes
+from textmill.text.english_tables import tables
 from textmill.text.inputs import checked
+from textmill.text.known_chunks import (
+    KNOWN_CHUNKS,
+    KnownChunks,
+    chunk_key,
+    remember,
+    short_chunk_end,
+    write_known,
+)
 from textmill.text.wide import (
     WIDTH,
-    between_mask,
-    count_leads,
     equal_mask,
     item,
     letters_from,
     put,
-    trailing_zeros,
 )
 from textmill.text.words import LETTER, NUMBER, SYMBOL, Words
 
-QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
-PUNCTUATION = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪—–" + QUOTES
-CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"
-ONLY_BEFORE = "§%="
-
-WHOLE = """
-    a. b. c. d. e. f. g. h. i. j. k. l. m. n. o. p. q. r. s. t. u. v. w. x. y. z. a.m. p.m. e.g. i.e. E.g. I.e. v.s.
-    vs. co. and/or w/o C++ 's 'S 'd 're 'll 'em '' Mr. Mrs. Ms. Messrs. Dr. Prof. Rev. Gen. Gov. Sen. Rep. Adm. Jr. St.
-    Mt. Ph.D. Inc. Ltd. Corp. Co. Bros. Jan. Feb. Mar. Apr. Jun. Jul. Aug. Sep. Sept. Oct. Nov. Dec. D.C. N.C. N.D. N.H.
-    N.J. N.M. N.Y. S.C. E.G. I.E. Ak. Ala. Ariz. Ark. Calif. Colo. Conn. Del. Fla. Ga. Ia. Id. Ill. Ind. Kan. Kans. Ky.
-    La. Mass. Md. Mich. Minn. Miss. Mo. Mont. Neb. Nebr. Nev. Okla. Ore. Pa. Tenn. Va. Wash. Wis.
-"""
-THREE_AND_THE_REST = "cannot gonna gotta"
-BEFORE_NOT = """
-    ai are ca could did does do had has have is might must need ought sha should was were wo would may dare
-"""
-PRONOUNS = "i you he she it we they who what where when why how there that this these those"
-MODALS = "could would should might must"
-UNITS = "km m dm cm mm ha nm yd in ft kg g mg t lb oz kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K"
-
-
 # A character to which no rule gives a role, such as a hyphen.
 OTHER = 1024
-CHUNK_BYTES = 16
-KNOWN_CHUNKS = 4096
-
-
-class KnownChunks(NamedTuple):
-    """How chunks of at most CHUNK_BYTES were cut that were met before; a slot holds the last that fell there.
-
-    Attributes:
-        low, high: uint64[slots], the first and the second eight bytes of a chunk; 0 in an empty slot.
-        begins: uint16[slots], bit i: a token begins at byte i.
-        kinds: int64[slots], two bits for the kind of each token, the first one lowest.
-    """
-
-    low: npt.NDArray[np.uint64]
-    high: npt.NDArray[np.uint64]
-    begins: npt.NDArray[np.uint16]
-    kinds: npt.NDArray[np.int64]
 
 
 def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]) -> Words:
@@ -120,7 +81,7 @@ def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]
         offsets,
         index,
         blocks,
-        *_tables(),
+        *tables(),
         KnownChunks(
             np.zeros(KNOWN_CHUNKS, np.uint64),
             np.zeros(KNOWN_CHUNKS, np.uint64),
@@ -139,48 +100,6 @@ def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]
         kinds[:total].copy(),
         characters[:total].copy(),
         document_offsets,
-    )
-
-
-Tables = tuple[
-    npt.NDArray[np.uint16],
-    npt.NDArray[np.int32],
-    npt.NDArray[np.uint16],
-    npt.NDArray[np.uint64],
-    npt.NDArray[np.int64],
-]
-
-
-@lru_cache(maxsize=1)
-def _tables() -> Tables:
-    """Roles of ASCII; code points beyond it with roles of their own, and these; words, ascending in each list.
-
-    Words of at most eight ASCII characters are little-endian numbers. The last array holds the borders of the lists
-    WHOLE, THREE_AND_THE_REST, BEFORE_NOT, PRONOUNS, MODALS, UNITS.
-    """
-    own: dict[int, int] = {}
-    for characters, role in (
-        (PUNCTUATION, CUT),
-        (CURRENCIES, OPENS | CURRENCY),
-        (ONLY_BEFORE, OPENS),
-        (QUOTES, QUOTE),
-    ):
-        for character in characters:
-            own[ord(character)] = own.get(ord(character), 0) | role
-    ascii_roles = np.zeros(128, np.uint16)
-    for byte in range(128):
-        ascii_roles[byte] = own.get(byte, 0) | role_of_category(class_of(byte) >> CATEGORY_SHIFT)
-        if 48 <= byte < 58:
-            ascii_roles[byte] |= DIGIT
-    beyond = sorted(point for point in own if point > 127)
-    lists = (WHOLE, THREE_AND_THE_REST, BEFORE_NOT, PRONOUNS, MODALS, UNITS)
-    words = [sorted(int.from_bytes(word.encode(), "little") for word in each.split()) for each in lists]
-    return (
-        ascii_roles,
-        np.array(beyond, np.int32),
-        np.array([own[point] for point in beyond], np.uint16),
-        np.array([word for each in words for word in each], np.uint64),
-        np.cumsum([0, *map(len, words)], dtype=np.int64),
     )
 
 
@@ -323,11 +242,11 @@ def _cut_document(
                 at = stop + 1
                 continue
         chunk = at
-        known = _short_chunk_end(data, at, end, blocks)
+        known = short_chunk_end(data, at, end, blocks)
         if known > at:
-            slot, low, high = _chunk_key(data, at, known)
+            slot, low, high = chunk_key(data, at, known)
             if item(known_low, slot) == low and item(known_high, slot) == high:
-                count = _write_known(
+                count = write_known(
                     data,
                     at,
                     known,
@@ -389,61 +308,8 @@ def _cut_document(
                 first = place
                 kind = SYMBOL
         if known == at:
-            _remember(chunks, slot, low, high, chunk, starts, kinds, first_token, count)
+            remember(chunks, slot, low, high, chunk, starts, kinds, first_token, count)
     return count
-
-
-@kernel
-def _short_chunk_end(data, at, end, blocks):
-    """Where the chunk at `at` ends, if it has at most CHUNK_BYTES and only ASCII ends it; else `at`."""
-    if at + WIDTH > data.size:
-        return at
-    size = np.int64(trailing_zeros(between_mask(data, at, 0, 32)))
-    if size >= end - at:
-        size = end - at
-    elif size < WIDTH and not item(blocks, np.int64(item(data, at + size))) & WHITE_SPACE:
-        return at
-    return at + size if size <= CHUNK_BYTES else at
-
-
-@kernel
-def _chunk_key(data, at, end):
-    """A slot for a chunk without NUL of at most 16 bytes, and the chunk itself as two numbers."""
-    low = up_to_8_bytes(data, at, min(end - at, 8))
-    high = up_to_8_bytes(data, at + 8, max(end - at - 8, 0))
-    mixed = (low ^ (high * PRIME_2) ^ (low >> np.uint64(29))) * PRIME_1
-    return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(KNOWN_CHUNKS - 1)), low, high
-
-
-@kernel
-def _write_known(data, at, end, begins, chunk_kinds, starts, ends, kinds, characters, count):
-    """Write the tokens of a chunk that was cut before; returns the place after the last."""
-    first = np.int64(0)
-    while begins:
-        begins &= begins - np.uint64(1)
-        last = np.int64(trailing_zeros(begins)) if begins else end - at
-        put(starts, count, at + first)
-        put(ends, count, at + last)
-        put(kinds, count, chunk_kinds & 3)
-        put(characters, count, count_leads(data, at + first, at + last))
-        chunk_kinds >>= 2
-        count += 1
-        first = last
-    return count
-
-
-@kernel
-def _remember(chunks, slot, low, high, chunk, starts, kinds, first, last):
-    """Keep how a chunk was cut: a bit where a token begins, two bits for each token's kind."""
-    begins = np.uint64(0)
-    chunk_kinds = np.int64(0)
-    for token in range(first, last):
-        begins |= np.uint64(1) << np.uint64(np.int64(starts[token]) - chunk)
-        chunk_kinds |= np.int64(kinds[token]) << (2 * (token - first))
-    chunks.low[slot] = low
-    chunks.high[slot] = high
-    chunks.begins[slot] = begins
-    chunks.kinds[slot] = chunk_kinds
 
 
 @kernel
