@@ -143,6 +143,19 @@ def hostile_data(text: str) -> ReportData:
         funnel=(row,),
         reasons=(Reason(text, text, 1, text, examples=(one,)),),
         duplicates=(group,),
+        reviews=tuple(
+            replace(
+                one,
+                step=text,
+                sources=tuple(replace(share, name=text) for share in one.sources),
+                groups=tuple(replace(large, source=text, locator=text) for large in one.groups),
+                warnings=(text, text),
+            )
+            for one in full.reviews
+        ),
+        cuttings=tuple(
+            replace(one, step=text, rules=((text, 1),), passages=((text, 2),)) for one in full.cuttings
+        ),
         breakdowns=tuple(
             replace(b, title=text, note=text, shares=(replace(b.shares[0], name=text),))
             for b in full.breakdowns
@@ -224,7 +237,12 @@ def test_numbers_in_the_page_are_the_data():
     said = Page(page).text
     for reason in data.reasons:
         assert f"{reason.documents:,}" in said
-    tokens = cells(page, "tokens")[1:]
+    tokens = cells(page, "tokens")[1 : 1 + len(data.tokens.splits)]
+    languages = cells(page, "tokens")[2 + len(data.tokens.splits) :]
+    assert languages[0] == ["en", "210", "90,112", "3.841", "1.30"]
+    assert [row[3:] for row in languages[1:]] == [["1.500", "–"]]
+    assert [row[-1] for row in cells(page, "near")] == ["of", "15,000", "5,000", "removed", "311", "7"]
+    assert [row[-1] for row in cells(page, "cut")] == ["in all", "702", "12"]
     assert [int(row[1].replace(",", "")) for row in tokens] == [split.tokens for split in data.tokens.splits]
     assert [float(row[4]) for row in tokens] == pytest.approx(
         [split.text_bytes / split.tokens for split in data.tokens.splits], abs=5e-4

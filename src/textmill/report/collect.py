@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from textmill.report.examples import drop_reasons, duplicate_groups
+from textmill.report.examples import drop_reasons, duplicate_groups, places_of
 from textmill.report.histograms import Bounds, score_histograms
 from textmill.report.model import (
     Breakdown,
@@ -20,6 +20,7 @@ from textmill.report.model import (
     Exam,
     FunnelRow,
     Histogram,
+    LanguageTokens,
     Measured,
     Output,
     ReportData,
@@ -30,6 +31,7 @@ from textmill.report.model import (
     Training,
 )
 from textmill.report.numerals import short, size
+from textmill.report.repetition import cuttings, group_ids, near_reviews
 from textmill.workspace import Workspace, connect
 from textmill.workspace.manifest import Manifest
 
@@ -55,11 +57,13 @@ def collect(workspace: Workspace) -> ReportData:
             reasons=reasons,
             reasons_left_out=left_out,
             duplicates=duplicate_groups(connection),
+            reviews=tuple(near_reviews(manifest, places_of(connection, group_ids(manifest)))),
+            cuttings=tuple(cuttings(connection)),
             exams=tuple(_exams(manifest)),
             breakdowns=tuple(_breakdowns(connection, manifest)),
             lengths=_lengths(connection),
             histograms=tuple(_histograms(connection, manifest)),
-            tokens=_tokens(_numbers(manifest, "tokens")),
+            tokens=_tokens(_numbers(manifest, "tokens"), _numbers(manifest, "tokenizer")),
             training=_training(workspace, manifest),
             evaluation=_evaluation(_numbers(manifest, "evaluate")),
             samples=_samples(workspace),
@@ -203,7 +207,7 @@ def _numbers(manifest: Manifest, stage: str) -> dict[str, Any]:
     return record.numbers if record else {}
 
 
-def _tokens(numbers: Mapping[str, Any]) -> Tokens | None:
+def _tokens(numbers: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> Tokens | None:
     if not numbers:
         return None
     splits = tuple(
@@ -225,6 +229,13 @@ def _tokens(numbers: Mapping[str, Any]) -> Tokens | None:
         seq_len=numbers["seq_len"],
         splits=splits,
         eos_id=numbers.get("eos_id"),
+        languages=tuple(
+            LanguageTokens(
+                name, one["documents"], one["tokens"], one["bytes_per_token"], one["tokens_per_word"] or None
+            )
+            for name, one in tokenizer.get("languages", {}).items()
+            if one["tokens"]
+        ),
     )
 
 

@@ -114,7 +114,7 @@ def duplicate_groups(connection: duckdb.DuckDBPyConnection) -> tuple[DuplicateGr
         f"GROUP BY step, matched_id ORDER BY copies DESC, step, matched_id LIMIT {GROUPS}"
     ).fetchall()
     kept = [bytes(group[1]) for group in groups]
-    places = _places(connection, kept)
+    places = places_of(connection, kept)
     texts = _texts(connection, kept)
     found = []
     for step, matched, copies in groups:
@@ -140,7 +140,7 @@ def duplicate_groups(connection: duckdb.DuckDBPyConnection) -> tuple[DuplicateGr
     return tuple(found)
 
 
-def _places(connection: duckdb.DuckDBPyConnection, ids: Sequence[bytes]) -> dict[bytes, tuple[str, str]]:
+def places_of(connection: duckdb.DuckDBPyConnection, ids: Sequence[bytes]) -> dict[bytes, tuple[str, str]]:
     """Source and locator, from the verdicts of any pass (all passes name a document alike)."""
     if not ids:
         return {}

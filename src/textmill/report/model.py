@@ -88,6 +88,59 @@ class DuplicateGroup:
 
 
 @dataclass(frozen=True)
+class LargeGroup:
+    """A kept document and the number of those that were removed for its sake."""
+
+    source: str
+    locator: str
+    removed: int
+
+
+@dataclass(frozen=True)
+class NearReview:
+    """What a step that removes near-duplicates says about its own work.
+
+    Attributes:
+        documents: that it looked at.
+        removed: of these.
+        compared: pairs whose similarity was computed exactly.
+        estimated: pairs that the estimate of their signatures excluded.
+        left_out: pairs that were not looked at, because a band held too many documents.
+        sources: documents and what was left of them, by source.
+        groups: the largest groups.
+        warnings: what a person should look at.
+    """
+
+    step: str
+    documents: int
+    removed: int
+    compared: int
+    estimated: int
+    left_out: int
+    sources: tuple[Share, ...] = ()
+    groups: tuple[LargeGroup, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """A step that cut repeated lines, paragraphs, sentences or spans of words out of texts.
+
+    Attributes:
+        documents: that lost something.
+        characters: that they lost.
+        rules: pairs of (rule, cuts).
+        passages: pairs of (what was cut, how often it occurs in all), the most frequent of those that were noted.
+    """
+
+    step: str
+    documents: int
+    characters: int
+    rules: tuple[tuple[str, int], ...] = ()
+    passages: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Exam:
     """An evaluation task that the corpus was searched for.
 
@@ -180,6 +233,22 @@ class TokenSplit:
 
 
 @dataclass(frozen=True)
+class LanguageTokens:
+    """How the tokenizer fares with a language, measured on a sample.
+
+    Attributes:
+        bytes_per_token: UTF-8 bytes of text per token.
+        tokens_per_word: None where there are no words.
+    """
+
+    name: str
+    documents: int
+    tokens: int
+    bytes_per_token: float
+    tokens_per_word: float | None = None
+
+
+@dataclass(frozen=True)
 class Tokens:
     """The tokenised corpus."""
 
@@ -188,6 +257,7 @@ class Tokens:
     seq_len: int
     splits: tuple[TokenSplit, ...]
     eos_id: int | None = None
+    languages: tuple[LanguageTokens, ...] = ()
 
     @property
     def total(self) -> int:
@@ -293,6 +363,8 @@ class ReportData:
     reasons: tuple[Reason, ...] = ()
     reasons_left_out: tuple[int, int] = (0, 0)
     duplicates: tuple[DuplicateGroup, ...] = ()
+    reviews: tuple[NearReview, ...] = ()
+    cuttings: tuple[Cutting, ...] = ()
     exams: tuple[Exam, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     lengths: Histogram | None = None
