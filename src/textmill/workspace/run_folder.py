@@ -55,7 +55,7 @@ class Workspace:
         near = sorted(
             str(path.parent) for pattern in ("*/", "runs/*/") for path in Path().glob(pattern + MANIFEST_FILE)
         )
-        inside = f"{url.rstrip('/')}/run"
+        inside = f"{workspace.url.rstrip('/')}/run"
         if cls(inside).storage.exists(MANIFEST_FILE):
             near = [inside]  # as curate and dedup leave it
         raise UserError(
