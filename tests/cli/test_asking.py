@@ -61,6 +61,15 @@ def test_status(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in out, "no colours where there is no terminal"
 
 
+def test_languages_are_one_line_of_the_status() -> None:
+    from textmill.cli.asking import _by_language
+
+    languages = {f"l{number}": {"bytes_per_token": number / 2, "tokens": 9} for number in range(9)}
+    assert _by_language(dict(list(languages.items())[:2])) == "l0 0.00, l1 0.50"
+    assert _by_language(languages).startswith("l0 0.00, l1 0.50, l2 1.00, ")
+    assert _by_language(languages).endswith("l5 2.50 and 3 more in the report")
+
+
 def test_status_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = json.loads(answer(capsys, "status", str(run), "--json"))
     assert [step["step"] for step in state["steps"]] == [
@@ -207,3 +216,7 @@ def test_status_explains_its_two_figures_of_held_out_text(
     assert "both nats per token" not in answer(capsys, "status", str(run))
     state["evaluation"] = {"nats_per_token": 4.2}
     assert "both nats per token" in answer(capsys, "status", str(run))
+
+
+def test_report_prints_where_it_lies(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Path(answer(capsys, "report", str(run)).strip()) == run / "report.html"

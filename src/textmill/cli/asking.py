@@ -13,6 +13,7 @@ from textmill.cli.run_choice import chosen_run, is_run
 from textmill.errors import UserError
 
 TITLE = "ask"
+LANGUAGES_SHOWN = 6
 
 
 def register(add: Commands) -> None:
@@ -67,11 +68,15 @@ def _status(arguments: argparse.Namespace) -> int:
     for one in unfinished:
         print(f"\n{one['name']}: {one['state']}; the command that started the run continues it")
     for section in ("tokenizer", "tokens", "train", "evaluation"):
-        figures = _flat(state.get(section) or {})
+        measured = dict(state.get(section) or {})
+        languages = measured.pop("languages", None)
+        figures = _flat(measured)
         if figures:
             print(f"\n{section}")
             for name, value in figures:
                 print(f"  {name:<32}{screen.number(value)}")
+        if languages:
+            print(screen.fit(f"  {'bytes_per_token by language':<32}{_by_language(languages)}", 34))
     if "validation_loss" in (state.get("train") or {}) and "nats_per_token" in (
         state.get("evaluation") or {}
     ):
@@ -280,8 +285,18 @@ def _report(arguments: argparse.Namespace) -> int:
         raise UserError(
             "This run has nothing to report yet.", where=run.workspace.url, hint="run its recipe first"
         )
-    print(run.report())
+    folder, report = run.workspace.url, run.report()
+    print(report if report.startswith(folder) else f"{folder.rstrip('/')}/{report}")
     return 0
+
+
+def _by_language(languages: dict[str, Any]) -> str:
+    """The languages with most text, and their bytes per token; all of them stand in the report and in ``--json``."""
+    shown = [f"{name} {figures['bytes_per_token']:.2f}" for name, figures in languages.items()][
+        :LANGUAGES_SHOWN
+    ]
+    more = len(languages) - len(shown)
+    return ", ".join(shown) + (f" and {more} more in the report" if more else "")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
