@@ -114,7 +114,7 @@ def test_outputs_are_all_files_and_no_pickle(finished: tuple[Path, dict[str, Sta
         path for path in tree_digests(root) if path.split("/")[0] in ("checkpoints", "model", "evaluation")
     ]
     assert listed == sorted(there)
-    assert {Path(path).suffix for path in there} <= {".json", ".jsonl", ".safetensors", ".md"}
+    assert {Path(path).suffix for path in there} <= {".json", ".jsonl", ".safetensors", ".md", ".tiktoken"}
 
 
 def test_bits_per_byte_are_those_of_transformers(finished: tuple[Path, dict[str, StageResult]]) -> None:
@@ -198,6 +198,10 @@ def test_killed_while_publishing_ends_in_the_same_model(
 
 def test_the_tokenizer_of_the_model_is_that_of_the_run(finished: tuple[Path, dict[str, StageResult]]) -> None:
     root, _ = finished
+    files = {path.name for path in (root / "tokenizer").iterdir()}
+    assert files >= {"tokenizer.json", "tokenizer_config.json", "tokenizer.tiktoken"}
+    for name in files:
+        assert (root / "model" / name).read_bytes() == (root / "tokenizer" / name).read_bytes()
     ours = Tokenizer.from_file(str(root / "tokenizer/tokenizer.json"))
     theirs = AutoTokenizer.from_pretrained(root / "model")
     for text in texts()[:5]:
