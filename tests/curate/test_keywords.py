@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from tests.curate.verdicts import first_failures
 
+import textmill
 from textmill.curate import KeywordLines, Keywords
 from textmill.documents import Batch
 from textmill.errors import UserError
@@ -102,8 +103,30 @@ def test_settings_are_checked() -> None:
         KeywordLines(words=[" "])
     with pytest.raises(ValidationError, match="1 or more"):
         Keywords(words=["a"], require=0)
-    with pytest.raises(ValidationError, match="keyword_lines"):
-        Keywords.model_validate({"words": ["a"], "unit": "line"})
+    with pytest.raises(ValidationError, match="unit is document or line, found 'word'"):
+        Keywords.model_validate({"words": ["a"], "unit": "word"})
+    assert Keywords.variant({"unit": "line"}) is KeywordLines
+    assert KeywordLines.model_validate({"words": ["a"], "unit": "line"}).words == ["a"]
     assert Keywords.model_validate({"words": ["a"], "unit": "document"}).words == ["a"]
     with pytest.raises(UserError, match="no regular expression"):
         Keywords(words=["(a"], kind="patterns").open(StepContext())
+
+
+@pytest.mark.parametrize(
+    "unit, kept",
+    [("document", ["An apple.\nA stone."]), ("line", ["An apple.", ""])],
+    ids=["document", "line"],
+)
+def test_a_keyword_file_from_a_recipe(tmp_path: Path, unit: str, kept: list[str]) -> None:
+    """Row A3 of the course's crawler: whatever holds a keyword of a file, in any case."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("An apple.\nA stone.")
+    (tmp_path / "in/b.txt").write_text("Nothing of the kind.")
+    (tmp_path / "words.txt").write_text("APPLE\npear\n")
+    (tmp_path / "recipe.yaml").write_text(
+        f"name: course\nsources: [{{files: {{paths: {tmp_path / 'in'}}}}}]\n"
+        f"curate: [{{keywords: {{file: {tmp_path / 'words.txt'}, unit: {unit}}}}}]\nrun: {{workers: 1}}\n"
+    )
+    run = textmill.run(tmp_path / "recipe.yaml", tmp_path / "run")
+    texts = [text for (text,) in run.documents.select("text").fetchall()]
+    assert sorted(texts, reverse=True) == kept

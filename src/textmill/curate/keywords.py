@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from textmill.errors import UserError
 from textmill.steps.context import StepContext
 from textmill.steps.filter import Filter, FilterRunner, Scores
 from textmill.steps.rules import Rule
-from textmill.steps.settings import InputPath, StepSettings
+from textmill.steps.settings import InputPath, Settings, StepSettings
 from textmill.steps.transform import Edit, Transform, TransformRunner
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Keywords(Filter, _KeywordList):
     word boundary.
 
     A course's filter for a crawl, "any keyword of a file, in any case, and at least 100 words", reads
-    ``keywords: words.txt`` and then ``heuristics: {min_words: 100}``. To keep only the lines that hold a
-    keyword, use ``keyword_lines``.
+    ``keywords: words.txt`` and then ``heuristics: {min_words: 100}``. With ``unit: line`` in
+    place of ``unit: document`` this is the step ``keyword_lines``, which keeps the lines that hold a keyword.
 
     Scores: ``different``, keywords found, each counted once; ``matches``, all places (for patterns, the same as
     ``different``); label ``first``, the keyword found first (for patterns, the first of the list).
@@ -115,15 +115,15 @@ class Keywords(Filter, _KeywordList):
 
     name: ClassVar[str] = "keywords"
 
+    @classmethod
+    def variant(cls, written: Mapping[str, Any]) -> type[Settings]:
+        """``keyword_lines`` with ``unit: line``."""
+        return KeywordLines if written.get("unit") == "line" else cls
+
     @model_validator(mode="before")
     @classmethod
-    def _unit_is_a_step(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "unit" in values:
-            if values["unit"] == "line":
-                raise ValueError("to keep only the lines that hold a keyword, write keyword_lines: {...}")
-            if values["unit"] == "document":
-                return {key: value for key, value in values.items() if key != "unit"}
-        return values
+    def _unit_chose(cls, values: Any) -> Any:
+        return _without_unit(values, "document")
 
     def rules(self) -> list[Rule]:
         """One rule, on the number of different keywords."""
@@ -151,6 +151,11 @@ class KeywordLines(Transform, _KeywordList):
 
     name: ClassVar[str] = "keyword_lines"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unit_chose(cls, values: Any) -> Any:
+        return _without_unit(values, "line")
+
     def open(self, context: StepContext) -> TransformRunner:
         """Read the keywords and prepare them.
 
@@ -159,6 +164,15 @@ class KeywordLines(Transform, _KeywordList):
         """
         finder = self.finder()
         return _Cutter(finder, *self.bounds(len(finder.keywords)))
+
+
+def _without_unit(values: Any, own: str) -> Any:
+    """The settings without ``unit``, which has chosen between the two steps already."""
+    if isinstance(values, dict) and "unit" in values:
+        if values["unit"] != own:
+            raise ValueError(f"unit is document or line, found {values['unit']!r}")
+        return {key: value for key, value in values.items() if key != "unit"}
+    return values
 
 
 class _Finder(Protocol):

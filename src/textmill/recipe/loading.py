@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -230,7 +230,11 @@ class _Assembly:
                 or f"a {kind} of your own is written by import path: package.module:Class or file.py:Class",
             )
             return None
-        return build_settings(registry[name], settings, written, self.mistakes)
+        model = registry[name]
+        plain = settings.plain()
+        if isinstance(plain, Mapping):
+            model = cast("type[Item]", model.variant(plain))
+        return build_settings(model, settings, written, self.mistakes)
 
     def own_item(self, written: str, node: Node, settings: Node, kind: str) -> Any:
         """A step or source of the user's own, named by import path."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -80,6 +81,11 @@ class Settings(BaseModel):
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
     shorthand: ClassVar[str | None] = None
+
+    @classmethod
+    def variant(cls, written: Mapping[str, Any]) -> type[Settings]:
+        """The class that takes these settings, as a recipe writes them: this one, unless one of them chooses."""
+        return cls
 
     def files(self) -> list[str]:
         """Paths of local files (word lists, models) whose contents decide results."""
