@@ -15,6 +15,7 @@ BENCHMARKS = {
     "parity": "verdicts beside datatrove's, document by document",
     "language": "language identification beside fastText; accuracy by length of text",
     "words": "word borders beside uniseg and ICU",
+    "steps": "the other curation steps beside libraries and plain Python",
     "dedup": "MinHash signatures beside datatrove and Daft; whole runs; quality on graded copies",
     "scores": "scoring every document beside scoring survivors only",
     "encoding": "encoding beside tiktoken and Hugging Face with the same vocabulary",

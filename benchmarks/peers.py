@@ -29,6 +29,10 @@ REQUIREMENTS = {
     "fasttext": "fasttext-numpy2-wheel==0.9.2",
     "fasteners": "fasteners",
     "uniseg": "uniseg>=0.10",
+    "ftfy": "ftfy>=6.3",
+    # Keywords; and datatrove's filter of addresses, with tldextract.
+    "ahocorasick": "pyahocorasick>=2.1",
+    "tldextract": "tldextract>=5",
 }
 OPTIONAL = {
     "daft": "daft>=0.7",
