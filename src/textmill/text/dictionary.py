@@ -24,6 +24,7 @@ import numpy.typing as npt
 from textmill.text.classes import CATEGORY_SHIFT, UNSPACED, WHITE_SPACE, class_table, classify
 from textmill.text.compilation import borrowed, kernel
 from textmill.text.inputs import checked
+from textmill.text.wide import WIDTH, beyond_ascii_mask, letter_mask, ones
 from textmill.text.words import LETTER, NUMBER, SYMBOL, Words
 
 # Bytes handed to ICU at once. Newlines are borders of words, so that cutting behind them changes nothing.
@@ -155,8 +156,12 @@ def _mostly_unspaced(data, offsets, index, blocks):
     found = np.zeros(offsets.size - 1, np.bool_)
     for document in range(offsets.size - 1):
         at, end = offsets[document], offsets[document + 1]
-        balance = 0  # letters of scripts without spaces less all others
+        balance = np.int64(0)  # letters of scripts without spaces less all others
         while at < end:
+            if at + WIDTH <= end and not beyond_ascii_mask(data, at):
+                balance -= ones(letter_mask(data, at))
+                at += WIDTH
+                continue
             byte = data[at]
             if byte < 128:
                 balance -= 97 <= (byte | 32) <= 122

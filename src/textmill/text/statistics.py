@@ -198,6 +198,8 @@ def _count_tokens(
         borrowed(stop_offsets),
         borrowed(stop_slots),
     )
+    starts, ends, kinds, characters = borrowed(starts), borrowed(ends), borrowed(kinds), borrowed(characters)
+    stop_lengths = borrowed(stop_lengths)
     met = np.full(stop_offsets.size, -1, np.int64)  # the document in which each stop word was met last
     for document in range(document_offsets.size - 1):
         words = 0
@@ -206,13 +208,14 @@ def _count_tokens(
         stop_words = 0
         first, last = document_offsets[document], document_offsets[document + 1]
         for token in range(first, last):
-            kind = kinds[token]
-            if kind != SYMBOL:
-                words += 1
-                alphabetic += kind == LETTER
-                length += characters[token]
-            start, end = np.int64(starts[token]), np.int64(ends[token])
-            if (stop_lengths[data[start]] >> np.uint64(min(end - start, 63))) & np.uint64(1):
+            kind = item(kinds, token)
+            # All tokens are counted alike: what a token is cannot be foretold, and a branch would cost more.
+            words += kind != SYMBOL
+            alphabetic += kind == LETTER
+            length += item(characters, token) if kind != SYMBOL else 0
+            start, end = np.int64(item(starts, token)), np.int64(item(ends, token))
+            fits = item(stop_lengths, np.int64(item(data, start))) >> np.uint64(min(end - start, 63))
+            if fits & np.uint64(1):
                 word = _find_stop_word(data, start, end, stop_data, stop_offsets, stop_slots)
                 if word >= 0 and met[word] != document:
                     met[word] = document
