@@ -93,12 +93,13 @@ def english_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]
         np.empty(longest + 1, np.int32),
         np.empty(longest + 1, np.uint8),
     )
+    # What lies behind the last token was never touched, and takes no memory.
     total = int(document_offsets[-1])
     return Words(
-        starts[:total].copy(),
-        ends[:total].copy(),
-        kinds[:total].copy(),
-        characters[:total].copy(),
+        starts[:total],
+        ends[:total],
+        kinds[:total],
+        characters[:total],
         document_offsets,
     )
 

@@ -69,12 +69,13 @@ def segment_words(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer])
     data, offsets = checked(data, offsets)
     index, blocks = class_table()
     starts, ends, kinds, characters, document_offsets = _segment(data, offsets, index, blocks, _byte_roles())
+    # What lies behind the last token was never touched, and takes no memory.
     total = int(document_offsets[-1])
     return Words(
-        starts[:total].copy(),
-        ends[:total].copy(),
-        kinds[:total].copy(),
-        characters[:total].copy(),
+        starts[:total],
+        ends[:total],
+        kinds[:total],
+        characters[:total],
         document_offsets,
     )
 
