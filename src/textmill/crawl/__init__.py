@@ -1,0 +1,1 @@
+"""The crawler: seeds in, a sealed set of WARC files out."""

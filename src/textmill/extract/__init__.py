@@ -1,0 +1,1 @@
+"""Main text: an HTML page in, what a reader came for out."""
