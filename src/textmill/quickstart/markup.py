@@ -67,8 +67,8 @@ def _block(lines: list[str], first: bool = False) -> str:
     if len(lines) > 1 and lines[0].strip() and _UNDERLINE.fullmatch(lines[1].strip()):
         rest = f"\n{_block(lines[2:])}" if lines[2:] else ""
         return f"<h3>{_inline(lines[0].strip())}</h3>{rest}"
-    if lines[0].lstrip().startswith(">>>") or all(line.startswith("    ") for line in lines):
-        return _code(lines)
+    if lines[0].lstrip().startswith((">>>", "+-", "|")) or all(line.startswith("    ") for line in lines):
+        return _code(lines)  # doctests, tables drawn with characters, indented code
     if _ITEM.match(lines[0]):
         return _list(lines)
     if len(lines) > 1 and not lines[0].startswith(" ") and lines[1].startswith("    "):

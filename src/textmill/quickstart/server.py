@@ -43,7 +43,7 @@ def serve(folder: Path, port: int = 0, moved: Mapping[str, str] | None = None) -
                 raise UserError(
                     "the quickstart's web server did not start",
                     where=f"{HOST}:{port}",
-                    hint="is loopback usable here? `textmill quickstart --no-site` reads the texts without a server",
+                    hint="is loopback usable here? A recipe with `sources: [python_docs]` needs no server",
                 )
             yield line
         finally:
