@@ -37,6 +37,7 @@ from numba.extending import intrinsic
 
 KERNEL_SOURCES = (
     "text/*.py",
+    "web/*.py",
     "tokenizer/fast/*.py",
     "tokenizer/bpe/*.py",
     "curate/near_dedup_*.py",
