@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from textmill.model import PRESETS, LlamaConfig, preset_config
-from textmill.model.llama import Llama
-from textmill.train.loop import next_token_loss
+from textmill.train.batch import TokenBatch, next_token_targets
+from textmill.train.trainee import LlamaTrainee
 
 RESULTS = Path(__file__).parent / "results" / "gpu.jsonl"
 
@@ -90,12 +90,18 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def ours(config: LlamaConfig, compiled: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    model = Llama(config)
-    model.initialise(torch.Generator().manual_seed(0))
+    trainee = LlamaTrainee(config)
+    trainee.model.initialise(torch.Generator().manual_seed(0))
     if compiled:
-        for layer in model.model.layers:
-            layer.compile()
-    return model, lambda tokens: next_token_loss(model, tokens)
+        for block in trainee.blocks():
+            block.compile()
+
+    def loss(tokens: Tensor) -> Tensor:
+        return trainee.nats(
+            TokenBatch(tokens, next_token_targets(tokens)), 1.0 / (tokens.numel() - len(tokens))
+        )
+
+    return trainee.model, loss
 
 
 def theirs(config: LlamaConfig, compiled: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:

@@ -6,16 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from textmill.model.config import LlamaConfig
 from textmill.model.llama import Llama
 from textmill.train.optimizer import (
     Muon,
     build_optimizers,
-    optimizer_tensors,
     orthogonalise,
-    restore_optimizer_tensors,
     set_rate,
 )
 
@@ -85,28 +82,3 @@ def test_rates_follow_the_factor() -> None:
     set_rate(optimizers, 0.5)
     set_rate(optimizers, 0.25)
     assert sorted({group["lr"] for o in optimizers for group in o.param_groups}) == [0.0025, 0.005]
-
-
-@pytest.mark.parametrize("name", ["adamw", "muon"])
-def test_state_goes_through_a_file(name: Any, tmp_path: Any) -> None:
-    def step(model: Llama, optimizers: list[torch.optim.Optimizer], seed: int) -> None:
-        tokens = torch.randint(0, 60, (2, 12), generator=torch.Generator().manual_seed(seed))
-        model(tokens).square().mean().backward()
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-
-    model = small_model()
-    optimizers = build_optimizers(model, optimizer=name, **OPTIONS)
-    for seed in range(3):
-        step(model, optimizers, seed)
-    save_file(optimizer_tensors(model, optimizers), tmp_path / "state")
-    again = small_model()
-    again.load_state_dict(model.state_dict())
-    fresh = build_optimizers(again, optimizer=name, **OPTIONS)
-    restore_optimizer_tensors(again, fresh, load_file(tmp_path / "state"))
-    for seed in range(3, 6):
-        step(model, optimizers, seed)
-        step(again, fresh, seed)
-    for ours, theirs in zip(model.parameters(), again.parameters(), strict=True):
-        assert torch.equal(ours, theirs)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.train.loop import warmup_steps
+from textmill.train.budget import warmup_steps
 from textmill.train.schedule import Schedule, rate_factor
 
 NAMES = st.sampled_from(["constant", "cosine", "linear", "wsd"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from textmill.errors import UserError
 from textmill.model.config import LlamaConfig
@@ -63,8 +63,27 @@ def save_weights(
     model: Llama, folder: Path, *, dtype: torch.dtype = torch.float32, max_shard_bytes: int = MAX_SHARD_BYTES
 ) -> list[Path]:
     """Write the weights alone: one file, or several and their index. A tied output layer is left out."""
+    return write_tensors(stored_tensors(model), folder, dtype=dtype, max_shard_bytes=max_shard_bytes)
+
+
+def write_tensors(
+    weights: Mapping[str, Tensor],
+    folder: Path,
+    *,
+    dtype: torch.dtype | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> list[Path]:
+    """Write weights by name: one file, or several and their index.
+
+    Args:
+        weights: none of them twice under two names.
+        folder: where to.
+        dtype: what to convert them to; as they are if left out.
+        max_shard_bytes: size from which weights are spread over several files.
+    """
     tensors = {
-        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in stored_tensors(model).items()
+        name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
+        for name, tensor in weights.items()
     }
     shards: list[dict[str, Tensor]] = [{}]
     size = 0
@@ -142,6 +161,17 @@ def load_weights(model: Llama, folder: Path) -> None:
     Raises:
         UserError: a file or tensor is missing, broken or of another shape.
     """
+    targets = stored_tensors(model)
+    for name, tensor in read_tensors(model, folder):
+        targets[name].copy_(tensor)
+
+
+def read_tensors(model: nn.Module, folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """The weights of a model from safetensors files, one by one, each once and all of them.
+
+    Raises:
+        UserError: a file or tensor is missing, broken or of another shape.
+    """
     wanted = stored_tensors(model)
     missing = dict(wanted)
     for name, tensor in _read_tensors(folder):
@@ -157,8 +187,8 @@ def load_weights(model: Llama, folder: Path) -> None:
                 expected=str(tuple(target.shape)),
                 found=str(tuple(tensor.shape)),
             )
-        target.copy_(tensor)
         missing.pop(name, None)
+        yield name, tensor
     if missing:
         raise UserError(
             f"{len(missing)} weights of the model are missing",
@@ -167,7 +197,7 @@ def load_weights(model: Llama, folder: Path) -> None:
         )
 
 
-def stored_tensors(model: Llama) -> dict[str, Tensor]:
+def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters by Hugging Face name, each once; ``torch.compile`` and wrappers leave no trace in the names."""
     return {name.replace("_orig_mod.", ""): parameter for name, parameter in model.named_parameters()}
 

@@ -5,6 +5,8 @@ Nothing here knows of devices, precision, parallelism or optimisers; those act o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,7 +52,15 @@ class Llama(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights, in the order of :meth:`named_parameters`, and compute the rotary table.
+        """Put :meth:`fresh_weights` in and compute the rotary table."""
+        for (_, parameter), (_, fresh) in zip(
+            self.named_parameters(), self.fresh_weights(generator), strict=True
+        ):
+            parameter.copy_(fresh)
+        self.model.fill_rotary()
+
+    def fresh_weights(self, generator: torch.Generator | None = None) -> Iterator[tuple[str, Tensor]]:
+        """Draw weights on the CPU, one by one, in the order of :meth:`named_parameters`.
 
         Matrices are normal with standard deviation ``initializer_range``; those that write into the residual
         stream (``o_proj``, ``down_proj``) start at zero, so that every block begins as the identity
@@ -58,13 +68,13 @@ class Llama(nn.Module):
         Norms start at one.
         """
         for name, parameter in self.named_parameters():
+            fresh = torch.empty(parameter.shape, dtype=torch.float32, device="cpu")
             if name.endswith(("o_proj.weight", "down_proj.weight")):
-                parameter.zero_()
+                yield name, fresh.zero_()
             elif parameter.ndim == 1:
-                parameter.fill_(1.0)
+                yield name, fresh.fill_(1.0)
             else:
-                parameter.normal_(0.0, self.config.initializer_range, generator=generator)
-        self.model.fill_rotary()
+                yield name, fresh.normal_(0.0, self.config.initializer_range, generator=generator)
 
 
 class Decoder(nn.Module):

@@ -13,28 +13,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+IGNORE = -100
+"""The target that counts for nothing, as in PyTorch and transformers."""
+
 CHUNK_TOKENS = 512
 """Tokens whose logits are held at once on a CPU; a GPU takes more (see :func:`linear_cross_entropy`)."""
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int | None = None) -> Tensor:
-    """Mean cross-entropy in nats of ``targets`` under ``softmax(hidden @ weight.T)``.
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int | None = None, scale: float | None = None
+) -> Tensor:
+    """Cross-entropy in nats of ``targets`` under ``softmax(hidden @ weight.T)``, summed and scaled.
 
     Args:
         hidden: shape (..., hidden_size).
         weight: output layer, shape (vocab_size, hidden_size).
-        targets: token ids, shape (...), all of them counted.
+        targets: token ids, shape (...); those that are :data:`IGNORE` do not count.
         chunk: tokens at a time; 512 on a CPU, 8,192 elsewhere.
+        scale: factor of the sum; one by the number of targets that count, if left out: the mean.
 
     Returns:
         A float32 scalar, differentiable once with respect to ``hidden`` and ``weight``.
     """
-    flat = hidden.reshape(-1, hidden.shape[-1])
-    chunk = chunk or (CHUNK_TOKENS if flat.device.type == "cpu" else 8_192)
+    flat, wanted = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
+    on_cpu = flat.device.type == "cpu"
+    if on_cpu:  # elsewhere shapes stay as they are, so that nothing waits for the device
+        counts = wanted != IGNORE
+        if not bool(counts.all()):
+            flat, wanted = flat[counts], wanted[counts]
+    if scale is None:
+        scale = 1.0 / max(1, int((wanted != IGNORE).sum()))
     if torch.is_autocast_enabled(flat.device.type):
         dtype = torch.get_autocast_dtype(flat.device.type)
         flat, weight = flat.to(dtype), weight.to(dtype)
-    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, targets.reshape(-1), chunk)  # type: ignore[no-untyped-call]
+    chunk = chunk or (CHUNK_TOKENS if on_cpu else 8_192)
+    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, wanted, chunk, scale)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -58,9 +71,11 @@ def token_nats(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = CHU
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int, scale: float
+    ) -> Tensor:
         need_hidden, need_weight = ctx.needs_input_grad[:2]
-        scale = 1.0 / targets.numel()
+        masked = targets.device.type != "cpu"
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         hidden_grad = torch.empty_like(hidden) if need_hidden else None
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if need_weight else None
@@ -68,13 +83,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows = hidden[start : start + chunk]
             wanted = targets[start : start + chunk].unsqueeze(1)
             log_probabilities = F.log_softmax((rows @ weight.T).float(), dim=-1)
-            total -= log_probabilities.gather(1, wanted).sum()
+            counts = (wanted != IGNORE).float() if masked else None
+            wanted = wanted.clamp(min=0)
+            nats = log_probabilities.gather(1, wanted)
+            total -= (nats if counts is None else nats * counts).sum()
             if not (need_hidden or need_weight):
                 continue
             # d loss / d logits = softmax - one-hot, scaled; made in place of the log-probabilities.
             gradient = log_probabilities.exp_()
             gradient.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=gradient.dtype))
-            gradient = gradient.mul_(scale).to(rows.dtype)
+            gradient = gradient.mul_(scale if counts is None else counts * scale).to(rows.dtype)
             if hidden_grad is not None:
                 torch.mm(gradient, weight, out=hidden_grad[start : start + chunk])
             if weight_grad is not None:
@@ -87,12 +105,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total * scale
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
         outer = grads[0]
         return (
             None if hidden_grad is None else hidden_grad * outer.to(hidden_grad.dtype),
             None if weight_grad is None else (weight_grad * outer).to(ctx.weight_dtype),
+            None,
             None,
             None,
         )

@@ -5,11 +5,12 @@
     checkpoints/checkpoint-500/model.safetensors      weights, float32, Hugging Face's names
                                config.json            the model's shape
                                optimizer.safetensors  <parameter>/<entry> of the optimisers
-                               rng.safetensors        state of torch's random generator, uint8
                                trainer_state.json     step, counters, SHA-256 of the files above
 
 ``trainer_state.json`` is published last and names the SHA-256 of the others: a checkpoint that a kill left half
-written has none, or one that does not fit, and is passed over.
+written has none, or one that does not fit, and is passed over. Tensors are whole whatever the number of processes
+that trained them, so any number of processes can go on. The state of random generators is not kept: every step
+sets them from (seed, step, process).
 """
 
 from __future__ import annotations
@@ -18,83 +19,64 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
-from textmill.model.hf import load_weights, save_weights
-from textmill.model.llama import Llama
-from textmill.train.optimizer import optimizer_tensors, restore_optimizer_tensors
+from textmill.train.state import TrainerState
 from textmill.train.store import Store
+from textmill.train.trainee import Trainee
 
 FOLDER = "checkpoints"
 STATE = "trainer_state.json"
+OPTIMIZER = "optimizer.safetensors"
 
 
-@dataclass
-class TrainerState:
-    """What is known after a number of steps, besides tensors.
+@dataclass(frozen=True)
+class Snapshot:
+    """A training at one step, in memory of its own: it may be written while training goes on.
 
     Attributes:
-        fingerprint: SHA-256 over all that decides the weights; a checkpoint of another one is not continued.
-        steps: of the whole run.
-        threads: CPU threads of torch; a resumed run uses as many, or its last bits would differ.
-        step: steps done.
-        tokens: tokens read so far (windows times their length).
-        loss_sum: sum of the losses since the last row of the metrics.
-        loss_count: their number.
-        seconds: training time so far.
-        last_loss: loss in the last row of the metrics.
-        torch: version of torch.
-        device: where the steps ran.
+        state: the counters, as JSON values.
+        weights: by parameter name, whole, on the CPU.
+        optimizer: ``<parameter>/<entry>``, whole, on the CPU.
     """
 
-    fingerprint: str
-    steps: int
-    threads: int
-    step: int = 0
-    tokens: int = 0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    seconds: float = 0.0
-    last_loss: float | None = None
-    torch: str = ""
-    device: str = ""
+    state: dict[str, Any]
+    weights: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
 
 
-def save_checkpoint(
-    store: Store,
-    scratch: Path,
-    state: TrainerState,
-    model: Llama,
-    optimizers: Sequence[torch.optim.Optimizer],
-    keep_last: int,
-) -> str:
-    """Publish a checkpoint, then remove all but the newest ``keep_last``; returns its folder's path."""
-    folder = f"{FOLDER}/checkpoint-{state.step}"
-    building = scratch / f"checkpoint-{state.step}"
+def write_checkpoint(store: Store, scratch: Path, trainee: Trainee, snapshot: Snapshot) -> str:
+    """Publish a checkpoint; returns its folder's path in the store."""
+    name = f"checkpoint-{snapshot.state['step']}"
+    folder, building = f"{FOLDER}/{name}", scratch / name
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    config = building / "config.json"
-    config.write_text(json.dumps(model.config.to_hugging_face(), indent=2, sort_keys=True) + "\n", "utf-8")
-    save_file(optimizer_tensors(model, optimizers), building / "optimizer.safetensors")
-    save_file(_random_state(), building / "rng.safetensors")
-    files = [*save_weights(model, building), config]
-    files += [building / "optimizer.safetensors", building / "rng.safetensors"]
-    record = asdict(state) | {"files": {file.name: _sha256(file) for file in sorted(files)}}
-    for file in files:
-        store.publish(file, f"{folder}/{file.name}")
-    last = building / STATE
-    last.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", "utf-8")
-    store.publish(last, f"{folder}/{STATE}")
-    shutil.rmtree(building)
+    try:
+        files = trainee.write(snapshot.weights, building)
+        save_file(dict(snapshot.optimizer), building / OPTIMIZER)
+        files = [*files, building / OPTIMIZER]
+        record = snapshot.state | {"files": {file.name: _sha256(file) for file in sorted(files)}}
+        for file in files:
+            store.publish(file, f"{folder}/{file.name}")
+        last = building / STATE
+        last.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", "utf-8")
+        store.publish(last, f"{folder}/{STATE}")
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def remove_old(store: Store, keep_last: int) -> None:
+    """Remove all checkpoints but the newest ``keep_last``."""
     for step in checkpoint_steps(store)[:-keep_last]:
         store.remove(f"{FOLDER}/checkpoint-{step}")
-    return folder
 
 
 def find_checkpoint(
@@ -113,23 +95,16 @@ def find_checkpoint(
         elif record["fingerprint"] != fingerprint:
             say(f"{folder} belongs to a training with other settings or data: removed, starting afresh")
         else:
-            known = {field.name for field in fields(TrainerState)}
-            return folder, TrainerState(**{key: value for key, value in record.items() if key in known})
+            return folder, TrainerState.from_record(record)
         store.remove(folder)
     return None
 
 
-def restore_checkpoint(
-    store: Store, folder: str, model: Llama, optimizers: Sequence[torch.optim.Optimizer]
-) -> None:
-    """Put a checkpoint's weights, optimiser state and random state back."""
-    local = store.local(folder)
-    load_weights(model, local)
-    restore_optimizer_tensors(model, optimizers, load_file(local / "optimizer.safetensors"))
-    states = load_file(local / "rng.safetensors")
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
+def read_optimizer(store: Store, folder: str) -> Iterator[tuple[str, Tensor]]:
+    """The optimisers' tensors of a checkpoint, one by one."""
+    with safe_open(store.local(folder) / OPTIMIZER, framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118 - not a mapping
+            yield key, file.get_tensor(key)
 
 
 def checkpoint_steps(store: Store) -> list[int]:
@@ -149,13 +124,6 @@ def _read_whole(store: Store, folder: str) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return record if whole else None
-
-
-def _random_state() -> dict[str, torch.Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
 
 
 def _sha256(path: Path) -> str:

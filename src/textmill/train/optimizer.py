@@ -1,9 +1,9 @@
-"""AdamW, and Muon for the matrices inside the blocks; their state as plain named tensors."""
+"""AdamW, and Muon for the matrices inside the blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -142,30 +142,3 @@ def orthogonalise(matrices: Tensor) -> Tensor:
         x = a * x + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ x
     result: Tensor = (x if wide else x.mT).to(matrices.dtype)
     return result
-
-
-def optimizer_tensors(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """State of the optimisers as ``<parameter>/<entry>`` tensors, for safetensors."""
-    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
-    return {
-        f"{names[parameter]}/{key}": value.detach().to("cpu").contiguous()
-        for optimizer in optimizers
-        for parameter, state in optimizer.state.items()
-        for key, value in state.items()
-    }
-
-
-def restore_optimizer_tensors(
-    model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
-) -> None:
-    """Put back what :func:`optimizer_tensors` gave."""
-    by_name: dict[str, dict[str, Any]] = {}
-    for key, value in tensors.items():
-        name, _, entry = key.rpartition("/")
-        by_name.setdefault(name, {})[entry] = value
-    names = {parameter: name for name, parameter in model.named_parameters()}
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                for entry, value in by_name.get(names[parameter], {}).items():
-                    optimizer.state[parameter][entry] = value.to(parameter.device, copy=True)

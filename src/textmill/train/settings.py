@@ -88,9 +88,10 @@ class TrainSection(Stage):
     clip: float = Field(
         default=1.0, ge=0, description="Largest norm of the gradient, longer ones are shortened; 0: never."
     )
-    dtype: Literal["fp32", "bf16"] | None = Field(
+    dtype: Literal["fp32", "bf16", "fp16"] | None = Field(
         default=None,
-        description="Precision of the forward pass; bf16 on a GPU and fp32 on a CPU if left out.",
+        description="Precision of the forward pass; bf16 on a GPU and fp32 on a CPU if left out. fp16 scales the "
+        "loss.",
     )
     compile: bool = Field(
         default=False, description="Compile the blocks with torch.compile; needs a C++ compiler on a CPU."
@@ -132,8 +133,8 @@ class TrainSection(Stage):
 
     @classmethod
     def cosmetic_fields(cls) -> tuple[str, ...]:
-        """Where and how often to save changes no weight."""
-        return ("checkpoint_every", "keep_last")
+        """Where to compute, in what pieces and how often to save changes no weight but for rounding."""
+        return ("checkpoint_every", "keep_last", "micro_batch_size", "compile", "device", "threads")
 
     def resolved(self) -> TrainSection:
         """The same settings with the preset's values in the fields left out."""

@@ -16,6 +16,7 @@ from textmill.tokens.dataset import TokenSet
 from textmill.train.card import model_card
 from textmill.train.loop import Trained, train
 from textmill.train.settings import TrainSection
+from textmill.train.trainee import LlamaTrainee
 
 MODEL = "model"
 TOKENIZER_SUFFIXES = (".json", ".model", ".tiktoken", ".jinja")
@@ -42,7 +43,7 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         scratch=context.scratch,
         seed=context.seed,
         validation=validation,
-        data=data,
+        digest=data,
         progress=context.progress,
         say=context.say,
     )
@@ -59,7 +60,7 @@ def training_numbers(trained: Trained, settings: TrainSection, samples: TokenSet
     state, resolved = trained.state, settings.resolved()
     return {
         "preset": resolved.preset,
-        "parameters": trained.model.config.parameters(),
+        "parameters": trained.trainee.parameters,
         "steps": state.steps,
         "tokens": state.tokens,
         "epochs": round(state.tokens / max(1, len(samples) * samples.seq_len), 4),
@@ -81,15 +82,15 @@ def _publish_model(
     tokenizer = context.local("tokenizer")
     building = context.scratch / MODEL
     shutil.rmtree(building, ignore_errors=True)
+    assert isinstance(trained.trainee, LlamaTrainee)
+    model = trained.trainee.model
     files = save_folder(
-        trained.model,
+        model,
         building,
         dtype=torch.float32,
         tokenizer_files=[file for file in sorted(tokenizer.iterdir()) if _belongs(file.name)],
     )
-    files.append(
-        _write(building / "README.md", model_card(trained.model.config, settings.resolved(), numbers, data))
-    )
+    files.append(_write(building / "README.md", model_card(model.config, settings.resolved(), numbers, data)))
     summary = {
         **numbers,
         "data_sha256": data,

@@ -1,0 +1,171 @@
+"""How a step is carried out: forward, backward, clipping, update; on one device here, on many in subclasses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from textmill.train.batch import TokenBatch
+from textmill.train.optimizer import build_optimizers, set_rate
+from textmill.train.settings import TrainSection
+from textmill.train.trainee import Objective, Trainee
+
+
+class Strategy:
+    """One process, one device.
+
+    The loop calls, in this order: :meth:`prepare`; :meth:`load` if there is a checkpoint; then per step
+    :meth:`accumulate` for each micro-batch, :meth:`clip`, :meth:`update`; :meth:`weights` and
+    :meth:`optimizer_state` to save.
+
+    Args:
+        device: where to compute.
+        rank: number of this process.
+        world_size: number of processes.
+
+    Attributes:
+        objective: what is called forward.
+    """
+
+    objective: nn.Module
+
+    def __init__(self, device: torch.device, rank: int = 0, world_size: int = 1) -> None:
+        self.device, self.rank, self.world_size = device, rank, world_size
+
+    def prepare(self, trainee: Trainee, settings: TrainSection, seed: int) -> None:
+        """Put the model on its device, give it its first weights, build optimisers."""
+        self.trainee, self.settings = trainee, settings
+        self.dtype = settings.dtype or ("bf16" if self.device.type == "cuda" else "fp32")
+        self.place(seed)
+        self.optimizers = self.build_optimizers()
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == "fp16")
+
+    def place(self, seed: int) -> None:
+        """Put the model on its device with its first weights; sets :attr:`objective`."""
+        self.trainee.model.to(self.device)
+        copy_weights(self.trainee.model, self.trainee.initial(seed))
+        self.objective = Objective(self.trainee)
+
+    def build_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Optimisers for what is trained, AdamW first."""
+        settings = self.settings
+        return build_optimizers(
+            self.trainee.model,
+            optimizer=settings.optimizer or "adamw",
+            lr=settings.lr or 0.0,
+            muon_lr=settings.muon_lr or 0.0,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.eps,
+            weight_decay=settings.weight_decay or 0.0,
+            momentum=settings.momentum,
+        )
+
+    def forward(self, batch: TokenBatch, scale: float) -> Tensor:
+        """``scale`` times the sum of nats of a batch, in the precision of the settings."""
+        with self.precision():
+            loss: Tensor = self.objective(batch, scale)
+        return loss
+
+    def accumulate(self, batch: TokenBatch, scale: float, last: bool) -> Tensor:
+        """Add a micro-batch's gradients to those that are there; its loss.
+
+        Args:
+            batch: on the device.
+            scale: of the loss: one by the tokens of the whole batch.
+            last: whether the update comes next, so that gradients must be the same on all processes.
+        """
+        loss = self.forward(batch, scale)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def clip(self, limit: float) -> Tensor:
+        """Shorten the gradient to ``limit`` at most (0: never); its norm before."""
+        if self.scaler.is_enabled():
+            for optimizer in self.optimizers:
+                self.scaler.unscale_(optimizer)
+        trained = [p for p in self.trainee.model.parameters() if p.grad is not None]
+        return torch.nn.utils.clip_grad_norm_(trained, limit or math.inf)
+
+    def update(self, rate: float) -> None:
+        """Move the weights at ``rate`` times the peak learning rates, and forget the gradients."""
+        set_rate(self.optimizers, rate)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Drop the gradients without an update."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return values
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the saved parameters, whole, on the CPU; filled in process 0 alone. All processes must call."""
+        return {name: p.detach().to("cpu", copy=True) for name, p in self.trainee.saved()}
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """A copy of the optimisers' state as ``<parameter>/<entry>``, likewise."""
+        return {
+            f"{name}/{key}": value.detach().to("cpu", copy=True) for name, _, key, value in self._entries()
+        }
+
+    def load(self, weights: Iterable[tuple[str, Tensor]], optimizer: Iterable[tuple[str, Tensor]]) -> None:
+        """Put back what :meth:`weights` and :meth:`optimizer_state` gave."""
+        copy_weights(self.trainee.model, weights)
+        where = {name: (one, p) for one, _, name, p in self._parameters()}
+        for key, value in optimizer:
+            name, _, entry = key.rpartition("/")
+            one, parameter = where[name]
+            one.state[parameter][entry] = self.like(value, parameter)
+
+    def like(self, value: Tensor, parameter: Tensor) -> Tensor:
+        """An entry of an optimiser's state on the device of its parameter."""
+        return value.to(parameter.device, copy=True)
+
+    def scaling(self) -> dict[str, float]:
+        """State of the loss scaling, for :attr:`TrainerState.loss_scale`."""
+        return self.scaler.state_dict()
+
+    def restore_scaling(self, state: dict[str, float]) -> None:
+        """Put it back."""
+        if state and self.scaler.is_enabled():
+            self.scaler.load_state_dict(state)
+
+    @property
+    def rates(self) -> list[float]:
+        """Learning rates of the last update, AdamW's first."""
+        return [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """The context of a forward pass."""
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        return torch.autocast(self.device.type, kinds[self.dtype]) if self.dtype in kinds else nullcontext()
+
+    def _parameters(self) -> Iterator[tuple[torch.optim.Optimizer, dict[str, Any], str, Tensor]]:
+        names = {parameter: name for name, parameter in self.trainee.model.named_parameters()}
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    yield optimizer, group, names[parameter], parameter
+
+    def _entries(self) -> Iterator[tuple[str, Tensor, str, Tensor]]:
+        for optimizer, _, name, parameter in self._parameters():
+            for key, value in optimizer.state.get(parameter, {}).items():
+                yield name, parameter, key, value
+
+
+@torch.no_grad()
+def copy_weights(model: nn.Module, weights: Iterable[tuple[str, Tensor]]) -> None:
+    """Copy weights into the parameters of their names."""
+    parameters = dict(model.named_parameters())
+    for name, value in weights:
+        parameters[name].copy_(value)
