@@ -125,6 +125,7 @@ def command_groups() -> list[tuple[str, dict[str, Parser]]]:
     from textmill.cli import (
         asking,
         corpus,
+        crawling,
         deduplication,
         machine,
         running,
@@ -135,7 +136,18 @@ def command_groups() -> list[tuple[str, dict[str, Parser]]]:
     )
 
     groups = []
-    for module in (starting, running, asking, scores, corpus, deduplication, stages, speaking, machine):
+    for module in (
+        starting,
+        running,
+        asking,
+        scores,
+        crawling,
+        corpus,
+        deduplication,
+        stages,
+        speaking,
+        machine,
+    ):
         commands: dict[str, Parser] = {}
 
         def add(name: str, summary: str, commands: dict[str, Parser] = commands) -> Parser:
