@@ -73,7 +73,7 @@ def seal(folder: Path, frontier: Frontier, settings: CrawlSettings, tell: Callab
     """
     totals, reasons = count(frontier)
     _check(frontier, totals)
-    files = []
+    files: list[dict[str, Any]] = []
     for name, series, _, length, records, _ in frontier.files():
         if length > 2**30:
             tell(f"checksum of {name} …")
