@@ -109,7 +109,7 @@ def test_faults_of_servers_belong_to_their_addresses(tmp_path: Path) -> None:
         "/image": (200, {"Content-Type": "image/png"}, b"png"),
         "/flaky": lambda request: (503, {}, b"") if request.count < 3 else page(),
     }
-    with Site({path: answer for path, answer in pages.items()}) as site:
+    with Site(pages) as site:
         for path in ("/short", "/hangup", "/garbage", "/slow"):
             site.pages[path] = lambda request, raw=pages[path]: raw
         sealed = crawled(tmp_path, site.url(), first_byte_timeout=0.4, max_bytes=100_000)

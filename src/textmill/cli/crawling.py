@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from textmill.cli import screen
 from textmill.cli.arguments import Commands
@@ -16,34 +16,45 @@ if TYPE_CHECKING:
 
 TITLE = "from the web"
 
+# Every one is a setting of the crawl by the same name; the others are reached with --set.
+_OPTIONS = (
+    ("seeds", "FILE|URL", "where to begin: a file with one address per line, or addresses"),
+    (
+        "domains",
+        "FILE|NAME",
+        "domains that may be crawled, with what is below them (default: the seeds' hosts)",
+    ),
+    ("prefixes", "URL", "addresses must begin with one of these"),
+    ("exclude", "REGEX", "leave out addresses in which one of these (RE2) is found"),
+    ("allow-addresses", "NETWORK", "private networks that may be reached all the same: 127.0.0.0/8"),
+    ("max-pages", "N", "pages to archive, at most; raise it later and the crawl goes on"),
+    ("max-per-host", "N", "pages to archive per host, at most"),
+    ("max-depth", "N", "links to follow from a seed, at most (default: 20)"),
+    ("delay", "SECONDS", "rest between two requests to a host, at least (default: 1)"),
+    ("concurrency", "N", "hosts that are fetched from at the same time (default: 64)"),
+    ("contact", "URL", "where a webmaster learns who crawls; stands in the user agent"),
+    ("agent", "NAME", "product token that robots.txt files address (default: textmill)"),
+    ("previous", "DIR", "an earlier crawl: fetch only what has changed since"),
+    ("warc-bytes", "N", "compressed bytes after which a WARC file ends (default: 1GiB)"),
+)
+_LISTS = ("seeds", "domains", "prefixes", "exclude", "allow_addresses")
 _FILES_OR_LISTS = ("seeds", "domains")
 
 
 def register(add: Commands) -> None:
     """Add the commands of this group."""
-    from textmill.crawl.settings import CrawlSettings
-
     crawl = add(
         "crawl", "Crawl web sites into WARC files, politely; the same command goes on where it stopped."
     )
     crawl.add_argument("--output", "--out", required=True, metavar="DIR", help="folder to crawl into")
-    for name, field in CrawlSettings.model_fields.items():
-        option = "--" + name.replace("_", "-")
-        text = (field.description or "").replace("``", "").replace("%", "%%")
-        default = field.get_default()
-        if isinstance(default, bool):
-            crawl.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
-        elif isinstance(default, list):
-            kind = "FILE|X" if name in _FILES_OR_LISTS else "X"
-            crawl.add_argument(option, nargs="+", metavar=kind, help=text)
-        else:
-            crawl.add_argument(option, metavar=_metavar(field.annotation), help=text)
+    for name, metavar, text in _OPTIONS:
+        several = "+" if name.replace("-", "_") in _LISTS else None
+        crawl.add_argument(f"--{name}", nargs=several, metavar=metavar, help=text)
+    crawl.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="others",
+        help="any other setting of the source crawl (docs/recipe.md): retries=5, sitemaps=false (may be repeated)",
+    )  # fmt: skip
     crawl.set_defaults(run_command=_crawl)
-
-
-def _metavar(annotation: Any) -> str:
-    kinds = {annotation, *get_args(annotation)}
-    return "N" if int in kinds else "SECONDS" if float in kinds else "TEXT"
 
 
 def _crawl(arguments: argparse.Namespace) -> int:
@@ -63,17 +74,26 @@ def _settings(arguments: argparse.Namespace) -> CrawlSettings:
     from textmill.crawl.settings import CrawlSettings
 
     values: dict[str, Any] = {}
-    for name in CrawlSettings.model_fields:
+    for option, _, _ in _OPTIONS:
+        name = option.replace("-", "_")
         value = getattr(arguments, name)
         if value is None:
             continue
-        if (
-            name in _FILES_OR_LISTS
-            and len(value) == 1
-            and ("://" not in value[0] and Path(value[0]).exists())
-        ):
+        if name in _FILES_OR_LISTS and len(value) == 1 and "://" not in value[0] and Path(value[0]).exists():
             value = value[0]
         values[name] = value
+    for written in arguments.others:
+        name, equals, value = written.partition("=")
+        name = name.strip().removeprefix("crawl.").replace("-", "_")
+        if not equals or name not in CrawlSettings.model_fields:
+            raise UserError(
+                "This sets nothing.",
+                expected="NAME=VALUE, with one of: " + ", ".join(CrawlSettings.model_fields),
+                found=written,
+                where="--set",
+            )
+        many = isinstance(CrawlSettings.model_fields[name].get_default(), list)
+        values[name] = value.split(",") if many else value
     try:
         return CrawlSettings.model_validate(values)
     except ValidationError as error:
