@@ -161,7 +161,7 @@ def test_names_differ_in_their_first_eight_letters_or_length() -> None:
 def test_more_rows_than_expected() -> None:
     page = b"".join(b"<a href=%d>" % number for number in range(1000))
     rows = find_tags(page)
-    assert rows.shape == (1000, 11)
+    assert rows.shape == (1000, 13)
     assert np.all(np.diff(rows[:, 1]) > 0)
 
 

@@ -3,7 +3,7 @@
 ::
 
     page ──┬─ find_links ────► links, base, robots, TDM     "../a#b" + base ── canonical_url ──► "http://host/a"
-           └─ decode_page ───► text
+           └─ decode_page ───► text, encoding, what was replaced
 
 >>> from textmill.web import canonical_url, find_links
 >>> page = b"<base href=/docs/><a href='../a.html?x=1&amp;y=2#top'>a</a><!-- <a href=b> -->"
@@ -13,6 +13,7 @@
 ['http://example.com/a.html?x=1&y=2']
 """
 
+from textmill.web.charset import Decoded, decode_page
 from textmill.web.links import Link, PageLinks, Refresh, find_links, robots_directives
 from textmill.web.urls import (
     SplitUrl,
@@ -25,12 +26,14 @@ from textmill.web.urls import (
 )
 
 __all__ = [
+    "Decoded",
     "Link",
     "PageLinks",
     "Refresh",
     "SplitUrl",
     "ascii_host",
     "canonical_url",
+    "decode_page",
     "find_links",
     "host_of",
     "is_below",

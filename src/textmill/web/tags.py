@@ -21,10 +21,10 @@ import numpy.typing as npt
 from textmill.text.compilation import borrowed, kernel
 
 A, AREA, BASE, FRAME, IFRAME, LINK, META = range(1, 8)
-TARGET, REL, NAME, HTTP_EQUIV, CONTENT = 1, 3, 5, 7, 9
+TARGET, REL, NAME, HTTP_EQUIV, CONTENT, CHARSET = 1, 3, 5, 7, 9, 11
 """Columns of a row: the first byte of a value; the column behind it holds the byte after its last."""
 
-_COLUMNS = 11
+_COLUMNS = 13
 _MAX_LEVELS = 62
 
 # Elements whose contents are no tags, those that open foreign levels or HTML inside them, and those that only HTML has:
@@ -89,6 +89,7 @@ _FIRST = np.searchsorted([len(name) for name in _NAMES], np.arange(len(_NAMES[-1
 (
     _IS_NAME,
     _IS_CONTENT,
+    _IS_CHARSET,
     _IS_HTTP_EQUIV,
     _IS_SRC,
     _IS_HREF,
@@ -102,6 +103,7 @@ _FIRST = np.searchsorted([len(name) for name in _NAMES], np.arange(len(_NAMES[-1
     for name in (
         "name",
         "content",
+        "charset",
         "http-equiv",
         "src",
         "href",
@@ -121,9 +123,9 @@ def find_tags(page: bytes) -> npt.NDArray[np.int32]:
         page: bytes in an encoding that contains ASCII, less than 2 GiB.
 
     Returns:
-        int32[tags, 11]: the element (``A`` …), and for each of ``href`` (``src`` of frames), ``rel``, ``name``,
-        ``http-equiv`` and ``content`` the first byte of its value and the byte after the last; -1, -1 where the tag
-        has no such attribute. Of an attribute that stands twice the first counts.
+        int32[tags, 13]: the element (``A`` …), and for each of ``href`` (``src`` of frames), ``rel``, ``name``,
+        ``http-equiv``, ``content`` and ``charset`` the first byte of its value and the byte after the last; -1, -1
+        where the tag has no such attribute. Of an attribute that stands twice the first counts.
     """
     data = np.frombuffer(page, np.uint8)
     rows = np.empty((256, _COLUMNS), np.int32)
@@ -325,6 +327,8 @@ def _column(data, start, end, element):
             return NAME
         if size == 7 and word == _IS_CONTENT:
             return CONTENT
+        if size == 7 and word == _IS_CHARSET:
+            return CHARSET
         if (
             size == 10
             and word == _IS_HTTP_EQUIV
