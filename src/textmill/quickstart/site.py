@@ -28,8 +28,6 @@ _NEIGHBOURS = 12  # links to pages of the same package, on either side
 ROBOTS = b"""User-agent: *
 Disallow: /private/
 Disallow: /search
-
-Sitemap: /sitemap.xml
 """
 
 STYLE = b"""body { margin: 0; font: 16px/1.5 sans-serif; color: #222 }
@@ -105,7 +103,7 @@ def _article_page(article: Article, package: str, near: Sequence[Article], paths
         for one in near
         if one is not article
     )
-    tools = [f'<a href="/search?q={quote(name, safe="")}">Search for {escape(name)}</a>']
+    tools = [f'<a href="/{section}/index.html">All {_SECTIONS[section].lower()}</a>']
     if _is_printed(article):
         tools.append(f'<a href="{_address(f"print/{here}")}">Printable version</a>')
     if name == "abc":
