@@ -22,6 +22,7 @@ from textmill.crawl.previous import FRONTIER_FILE, Previous
 from textmill.crawl.scope import Scope, allowed_domains, seed_addresses
 from textmill.crawl.sealing import Sealed, break_seal, read_seal, seal
 from textmill.crawl.settings import CrawlSettings
+from textmill.crawl.spool import Spool
 from textmill.errors import UserError
 from textmill.web.urls import split_url
 from textmill.workspace.lock import RunLock
@@ -114,7 +115,10 @@ class _Crawl:
             if archive.taken_back:
                 self.watcher.say(f"{archive.taken_back:,} pages were lost by the disk and are fetched again")
             keeper = Keeper(frontier, archive, Judge(settings, scope), previous, settings.retries)
-            self._engine(keeper)
+            spool = Spool(self.folder)
+            keeper.take_up(spool.answers())
+            spool.clear()
+            self._engine(keeper, spool)
             archive.close()
             sealed = seal(self.folder, frontier, settings, self.watcher.say)
             self.watcher.finish("crawl", f"{sealed.totals['archived']:,} pages")
@@ -129,13 +133,15 @@ class _Crawl:
         frontier.add([Link(url, split_url(url).origin, 0) for url in self.seeds])
         frontier.commit()
 
-    def _engine(self, keeper: Keeper) -> None:
+    def _engine(self, keeper: Keeper, spool: Spool) -> None:
         totals = keeper.frontier.totals()
         archived = sum(count for (kind, state, _), count in totals.items() if kind == 0 and state == ARCHIVED)
-        engine = Engine(self.settings, keeper, archived)
+        engine = Engine(self.settings, keeper, spool, archived)
         self.watcher.start("crawl", self.settings.max_pages or 0, "pages")
         self._begun, self._archived_before = time.monotonic(), archived
-        if _run(engine, lambda: self._show(engine)):
+        stopped = _run(engine, lambda: self._show(engine))
+        spool.close()
+        if stopped:
             keeper.archive.close()
             raise KeyboardInterrupt
 

@@ -29,6 +29,7 @@ from textmill.crawl.keeping import Batch, Keeper, Reply, Want
 from textmill.crawl.outcomes import FAILED, REFUSED, Fault
 from textmill.crawl.settings import CrawlSettings
 from textmill.crawl.site_rules import SiteRules, fetch_rules
+from textmill.crawl.spool import Spool
 
 QUOTA, MAX_QUOTA = 8, 128
 """Addresses that a host is given at a time: the fewer, the more hosts there are."""
@@ -67,12 +68,14 @@ class Engine:
     Args:
         settings: of the crawl.
         keeper: frontier and archive; used by a thread of its own while the engine runs.
+        spool: keeps answers until they are settled.
         archived: pages archived so far.
     """
 
-    def __init__(self, settings: CrawlSettings, keeper: Keeper, archived: int) -> None:
+    def __init__(self, settings: CrawlSettings, keeper: Keeper, spool: Spool, archived: int) -> None:
         self._settings = settings
         self._keeper = keeper
+        self._spool = spool
         self._archived = archived
         self._most = settings.max_pages if settings.max_pages is not None else 2**62
         self._most_per_host = settings.max_per_host if settings.max_per_host is not None else 2**62
@@ -150,7 +153,9 @@ class Engine:
             batch.new_hosts = min(MAX_ACTIVE - len(self._hosts), 256)
             batch.quota = quota
             batch.active = set(self._hosts)
+        self._spool.turn()
         reply = await self._loop.run_in_executor(thread, self._keeper.settle, batch)
+        self._spool.settled()
         self._take(batch, reply)
 
     def _has_news(self) -> bool:
@@ -280,6 +285,7 @@ class Engine:
                 host.archived -= 1
                 host.jobs.appendleft(job)
             else:
+                self._spool.append(answer)
                 self._batch.answers.append(answer)
                 self._unsettled += 1
                 if self._unsettled >= MAX_UNSETTLED:

@@ -371,6 +371,13 @@ class Frontier:
         )
         return [Job(*row) for row in rows if row[0] not in held][:count]
 
+    def is_waiting(self, job: Job) -> bool:
+        """Whether an address is in the queue as it was when it was leased."""
+        place = (job.host, job.rank, job.id)
+        return bool(
+            self.db.execute("SELECT 1 FROM queue WHERE host = ? AND rank = ? AND id = ?", place).fetchone()
+        )
+
     def settle(self, settled: Iterable[Settled]) -> None:
         """Write what became of leased addresses, and take them out of the queue."""
         rows, gone, archived = [], [], []

@@ -8,11 +8,14 @@
 
 The order is the point. When a transaction is committed, the records that it speaks of are on the disk; when the
 process dies before, the records that it wrote are cut off at the next start, and the addresses are still in the queue.
-So an address is archived exactly once, and fetched twice only if its answer was on the way when the process died.
+Answers that are whole and not settled stand in the spool (:mod:`textmill.crawl.spool`). So an address is archived
+exactly once, and fetched twice only if its answer was on the way when the process died.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +26,8 @@ from textmill.crawl.frontier import PAGE, Earlier, Frontier, HostRecord, Job, Se
 from textmill.crawl.outcomes import ARCHIVED, Fault
 from textmill.crawl.previous import Previous
 from textmill.crawl.records import diagnostic_records, page_records, revisit_records
+
+_TAKEN_UP = 64
 
 
 @dataclass(slots=True)
@@ -128,6 +133,19 @@ class Keeper:
         hosts = [(host, self._lease(host.id, batch.quota, set())) for host in fresh]
         frontier.commit()
         return Reply(leases, hosts, archived, frontier.waiting)
+
+    def take_up(self, answers: Iterable[Answer]) -> int:
+        """Settle answers that an earlier process had and did not come to settle; returns how many there were."""
+        frontier = self.frontier
+        waiting = (answer for answer in answers if frontier.is_waiting(answer.job))
+        count = 0
+        while part := list(itertools.islice(waiting, _TAKEN_UP)):
+            if self._previous is not None:
+                for answer in part:
+                    answer.job.earlier = self._previous.find(answer.job.url)
+            self.settle(Batch(answers=part))
+            count += len(part)
+        return count
 
     def close(self) -> None:
         """Close the files."""
