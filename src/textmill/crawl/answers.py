@@ -170,7 +170,7 @@ class Judge:
             head, body = read_response(earlier.place)
         except (OSError, ValueError) as error:
             return _of(Fault(FAILED, "crash", f"the earlier copy is lost: {error}"[:200]))
-        headers = _headers_of(head)
+        headers = headers_of(head)
         # The newer headers of a 304 replace the older ones (RFC 9111, 3.2), and may forbid what was allowed.
         headers |= {name: value for name, value in fetched.headers.items() if not name.startswith("content-")}
         content = unpack(
@@ -317,7 +317,8 @@ def _as_address(written: str) -> str:
         return raw.decode("latin-1")
 
 
-def _headers_of(head: bytes) -> dict[str, str]:
+def headers_of(head: bytes) -> dict[str, str]:
+    """The headers of an archived answer: names in small letters to values."""
     found = {}
     for line in head.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")

@@ -25,7 +25,7 @@ def unpack(body: bytes, coding: str, max_bytes: int, max_ratio: float) -> bytes 
     names = [name for part in coding.lower().split(",") if (name := part.strip()) and name != "identity"]
     if len(names) > 2:
         return Fault(REFUSED, "bomb", f"{len(names)} content codings, one in the other")
-    most = min(max_bytes, max(_FREE, int(len(body) * max_ratio)))
+    most = int(min(max_bytes, max(_FREE, len(body) * max_ratio)))
     for name in reversed(names):
         if name in ("gzip", "x-gzip"):
             result = _inflate(body, 31, most)

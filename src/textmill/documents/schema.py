@@ -39,8 +39,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that a source could not read: counted as ``failed``, with its reason, and never lost."""
+    """A record that a source could not read: counted as ``failed``, with its reason, and never lost.
+
+    Attributes:
+        locator: logical place inside the source.
+        reason: for people.
+        url: web address, if any.
+        rule: the kind of reason, for counting: ``unreadable``, or a word of the source's own such as ``robots``.
+    """
 
     locator: str
     reason: str
     url: str | None = None
+    rule: str = "unreadable"

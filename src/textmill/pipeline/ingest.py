@@ -113,14 +113,15 @@ class _Shards:
             schema=pa.schema([VERDICT_SCHEMA.field(name) for name in ("id", "source", "locator", "url")]),
         )
         reasons = [failure.reason for failure in failed]
-        self.events.add(records, "failed", STEP, rule="unreadable", detail=reasons)
+        rules = [failure.rule for failure in failed]
+        self.events.add(records, "failed", STEP, rule=rules, detail=reasons)
         characters = pa.array([0] * len(failed)).to_numpy()
         self.verdicts.add(
             records,
             characters,
             ["failed"] * len(failed),
             [STEP] * len(failed),
-            ["unreadable"] * len(failed),
+            rules,
             {},
         )
 

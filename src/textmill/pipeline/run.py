@@ -63,6 +63,9 @@ def run_recipe(recipe: Recipe, folder: str | None = None, *, progress: Progress 
             # Called before the lock is let go, and after the engine has ended its workers.
             stack.callback(workspace.clear_scratch)
             engine = stack.enter_context(_engine(recipe, workspace))
+            gathered = _gathered(recipe, workspace, progress)
+            if gathered is not recipe:
+                splits = split_items(gathered)
             manifest = _planned_only(workspace, recipe.name, {one.name for one in plan.passes})
             workspace.storage.write_bytes(RECIPE_FILE, dump_recipe(recipe).encode())
             run = _Coordinator(workspace, recipe, engine, progress, manifest, lock.check)
@@ -79,6 +82,18 @@ def run_recipe(recipe: Recipe, folder: str | None = None, *, progress: Progress 
     finally:
         workspace.close()
     return workspace
+
+
+def _gathered(recipe: Recipe, workspace: Workspace, progress: Progress) -> Recipe:
+    """The recipe with its sources as they are when their input has been brought here."""
+    if not any(source.gathers for source in recipe.sources):
+        return recipe
+    sources = []
+    for source in recipe.sources:
+        local = workspace.storage.is_local
+        folder = workspace.local(f"{source.name}/{source.source_name}") if local else None
+        sources.append(source.gather(folder, progress) if source.gathers else source)
+    return recipe.model_copy(update={"sources": tuple(sources)})
 
 
 def _engine(recipe: Recipe, workspace: Workspace) -> Engine:

@@ -22,11 +22,12 @@ notes.jsonl:1 One.
 notes.jsonl:3 the field 'text' holds a number (2), not text
 """
 
+from textmill.sources.crawl import Crawl
 from textmill.sources.files import Files
 from textmill.sources.python_docs import PythonDocs
 from textmill.steps.source import SourceSettings
 
-SOURCES: dict[str, type[SourceSettings]] = {kind.name: kind for kind in (Files, PythonDocs)}
+SOURCES: dict[str, type[SourceSettings]] = {kind.name: kind for kind in (Files, Crawl, PythonDocs)}
 """What a recipe may write under ``sources:``. Importing it imports nothing heavy."""
 
-__all__ = ["SOURCES", "Files", "PythonDocs"]
+__all__ = ["SOURCES", "Crawl", "Files", "PythonDocs"]

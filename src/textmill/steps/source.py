@@ -2,14 +2,16 @@
 
 ``plan`` cuts the input into splits of about a shard's worth of text, from names, sizes and (where a record
 number must be known) counts alone, so that parallelism never depends on how the files were cut. ``read``
-gives the records of one split: documents, or failures with their reason.
+gives the records of one split: documents, or failures with their reason. A source whose input is not on this
+machine yet gathers it first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -57,6 +59,24 @@ class SourceSettings(Settings):
     def source_name(self) -> str:
         """What document ids and reports call this source."""
         return self.label or self.name
+
+    gathers: ClassVar[bool] = False
+    """Whether :meth:`gather` has something to do, which may take days."""
+
+    def gather(self, folder: Path | None, progress: Any) -> SourceSettings:
+        """Bring the input to this machine, before a run plans; what a former call gathered is not gathered again.
+
+        Args:
+            folder: local folder of the run for it; None where the run folder is not local.
+            progress: ``textmill.pipeline.progress.Progress``.
+
+        Returns:
+            The same source, which now reads what was gathered; this one where there was nothing to gather.
+
+        Raises:
+            UserError: it cannot be gathered, or not here.
+        """
+        return self
 
     def plan(self, split_bytes: int) -> list[Split]:
         """Cut the input into splits of about ``split_bytes`` bytes of text.

@@ -31,7 +31,8 @@ class Failed:
 def failures(workspace: Workspace) -> list[Failed]:
     """The steps in which documents failed, in the order of the run.
 
-    Reasons that differ in numbers alone (``at byte 17``, ``at byte 408``) are one kind.
+    Reasons that differ in numbers alone (``at byte 17``, ``at byte 408``) are one kind, and so are those to which a
+    source gave one name (``robots``).
     """
     rows = (
         connect(workspace)
@@ -39,7 +40,9 @@ def failures(workspace: Workspace) -> list[Failed]:
             """
             WITH failed AS (
                 SELECT pass, step, source, locator, coalesce(detail, rule, '') AS reason,
-                       regexp_replace(coalesce(detail, rule, ''), '0x[0-9a-f]+|[0-9]+', '0', 'g') AS kind
+                       CASE WHEN step = 'ingest' AND rule <> 'unreadable' THEN rule
+                            ELSE regexp_replace(coalesce(detail, rule, ''), '0x[0-9a-f]+|[0-9]+', '0', 'g')
+                            END AS kind
                 FROM events WHERE action = 'failed'
             ), kinds AS (
                 SELECT pass, step, kind, count(*) AS documents,
