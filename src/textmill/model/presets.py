@@ -17,6 +17,7 @@ Sources: GPT-2 (Radford et al. 2019, table 2), Llama 3 (https://arxiv.org/abs/24
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from textmill.errors import UserError
 from textmill.model.config import LlamaConfig
@@ -74,10 +75,29 @@ def preset_config(
     >>> preset_config("1b", vocab_size=128_256).parameters()
     1235814400
     """
-    shape = PRESETS.get(name)
-    if shape is None:
-        raise UserError("no model preset has this name", expected=", ".join(PRESETS), found=repr(name))
+    shape = preset(name)
     return shape_config(shape, vocab_size or shape.vocab_size, seq_len or shape.seq_len, eos_token_id)
+
+
+def preset(name: str) -> Shape:
+    """The shape of this name.
+
+    Raises:
+        UserError: no preset has this name; the nearest names are told.
+
+    >>> preset("1B").layers
+    16
+    """
+    key = name.strip().lower()
+    if key in PRESETS:
+        return PRESETS[key]
+    near = get_close_matches(key, PRESETS, n=2, cutoff=0.4)
+    raise UserError(
+        "no model preset has this name",
+        expected=", ".join(PRESETS),
+        found=repr(name),
+        hint=f"did you mean {' or '.join(near)}?" if near else "or give a shape of your own, or depth",
+    )
 
 
 def shape_config(shape: Shape, vocab_size: int, seq_len: int, eos_token_id: int | None) -> LlamaConfig:
