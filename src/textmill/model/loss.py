@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 IGNORE = -100
 """The target that counts for nothing, as in PyTorch and transformers."""
@@ -36,7 +37,8 @@ def linear_cross_entropy(
         A float32 scalar, differentiable once with respect to ``hidden`` and ``weight``.
     """
     flat, wanted = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
-    on_cpu = flat.device.type == "cpu"
+    # A tensor without contents, as preflight counts with, stands for one on a GPU.
+    on_cpu = flat.device.type == "cpu" and not isinstance(flat, FakeTensor)
     if on_cpu:  # elsewhere shapes stay as they are, so that nothing waits for the device
         counts = wanted != IGNORE
         if not bool(counts.all()):

@@ -8,8 +8,10 @@ from pydantic import Field, model_validator
 
 from textmill.model.config import LlamaConfig
 from textmill.model.presets import PRESETS, Shape, shape_config
-from textmill.steps import Count, Settings, Stage, StageContext, StageResult
+from textmill.steps import Count, Settings, StageContext, StageResult
 from textmill.train.defaults import DEFAULTS
+from textmill.train.depth import depth_shape
+from textmill.train.start_settings import StartSettings
 
 
 class ModelShape(Settings):
@@ -26,8 +28,8 @@ class ModelShape(Settings):
     rope_theta: float = Field(default=10_000.0, gt=0, description="Base of the rotary frequencies.")
 
 
-class TrainSection(Stage):
-    """Pretraining of a Llama on the run's tokens.
+class TrainSection(StartSettings):
+    """Training on the run's tokens: a Llama from scratch, or a model that exists, whole or by adapters.
 
     Fields left out take the preset's values (``textmill.train.defaults``). The context length is the ``seq_len`` of
     ``tokens``; the vocabulary is the tokenizer's.
@@ -123,10 +125,16 @@ class TrainSection(Stage):
         description="Windows of the validation split measured each time, evenly spread over it.",
     )
 
+    inspect: int = Field(
+        default=0,
+        ge=0,
+        description="Windows shown as text before the first step, with lengths, borders and masks. What must not be "
+        "trained on is looked for in any case.",
+    )
+
     @model_validator(mode="after")
     def _one_of_each(self) -> TrainSection:
-        if self.preset is not None and self.shape is not None:
-            raise ValueError("preset and shape exclude each other; leave one out")
+        self.check_start(preset=self.preset, shape=self.shape)
         if self.tokens is not None and self.epochs is not None:
             raise ValueError("tokens and epochs exclude each other; leave one out")
         return self
@@ -134,12 +142,21 @@ class TrainSection(Stage):
     @classmethod
     def cosmetic_fields(cls) -> tuple[str, ...]:
         """Where to compute, in what pieces and how often to save changes no weight but for rounding."""
-        return ("checkpoint_every", "keep_last", "micro_batch_size", "compile", "device", "threads")
+        return (
+            "checkpoint_every",
+            "keep_last",
+            "micro_batch_size",
+            "compile",
+            "device",
+            "threads",
+            "inspect",
+        )
 
     def resolved(self) -> TrainSection:
         """The same settings with the preset's values in the fields left out."""
-        preset = self.preset or (None if self.shape else "tiny")
-        defaults = DEFAULTS[preset or "125m"]
+        own = self.shape or self.start or self.depth
+        preset = self.preset or (None if own else "tiny")
+        defaults = DEFAULTS[preset or ("125m" if self.start is None else self.method)]
         values = {
             field: getattr(defaults, field)
             for field in ("optimizer", "lr", "muon_lr", "batch_size", "weight_decay", "schedule", "warmup")
@@ -164,6 +181,8 @@ class TrainSection(Stage):
         Raises:
             UserError: the shape contradicts itself.
         """
+        if self.depth is not None:
+            return shape_config(depth_shape(self.depth), vocab_size, seq_len, eos_token_id)
         if self.shape is None:
             return shape_config(PRESETS[self.preset or "tiny"], vocab_size, seq_len, eos_token_id)
         own = self.shape

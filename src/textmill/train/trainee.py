@@ -62,6 +62,11 @@ class Trainee(ABC):
     def identity(self) -> Any:
         """What decides the model at step 0 beside the seed, as JSON values; part of a checkpoint's fingerprint."""
 
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Rows of the embedding table: every token id must be below it."""
+
     @abstractmethod
     def flops_per_token(self, seq_len: int) -> float:
         """Floating-point operations to train on one token, forward and backward."""
@@ -116,6 +121,11 @@ class LlamaTrainee(Trainee):
     def identity(self) -> Any:
         """The shape."""
         return asdict(self.config)
+
+    @property
+    def vocab_size(self) -> int:
+        """As the shape says."""
+        return self.config.vocab_size
 
     def initial(self, seed: int) -> Iterator[tuple[str, Tensor]]:
         """Fresh weights, the same on any device (see :meth:`textmill.model.llama.Llama.fresh_weights`)."""
