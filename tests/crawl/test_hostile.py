@@ -74,22 +74,9 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crawled]:
         server.stop()
 
 
-# Faults of ours that are not mended yet.
-_KNOWN = (
-    "no_length_reset",
-    "euc_kr_in_meta",
-    "utf_16_with_mark",
-    "robots_is_endless",
-    "x_robots_in_two_headers",
-)
-
-
 @pytest.mark.parametrize(
     "fault",
-    [
-        pytest.param(fault, id=fault.name, marks=[pytest.mark.xfail] if fault.name in _KNOWN else [])
-        for fault in FAULTS
-    ],
+    [pytest.param(fault, id=fault.name) for fault in FAULTS],
 )
 def test_ledger_says_what_happened(crawled: Crawled, fault: Fault) -> None:
     site = crawled.server.site(fault.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -19,6 +17,8 @@ from textmill.crawl.previous import read_response
 from textmill.crawl.scope import MAX_LENGTH, Scope, trap
 from textmill.crawl.settings import CrawlSettings
 from textmill.crawl.sitemaps import read_sitemap
+from textmill.web.charset import decode_page
+from textmill.web.encodings import codec_of
 from textmill.web.links import PageLinks, find_links
 from textmill.web.urls import canonical_url, split_url
 from textmill.web.warc_writing import payload_digest
@@ -26,7 +26,6 @@ from textmill.web.warc_writing import payload_digest
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _LINKS_KEPT = 32_768
 _SITEMAP_LEVELS = 3
 
@@ -128,11 +127,11 @@ class Judge:
             if b"\0" in content[:1024]:
                 return _of(Fault(REFUSED, "content_type", "none is named, and it is no text"))
             media_type = "text/html" if content.lstrip()[:1] == b"<" else "text/plain"
-        encoding = _encoding(headers.get("content-type", ""))
+        encoding = _encoding(content, headers.get("content-type"))
         page = find_links(content, encoding, self._settings.agent) if media_type in _HTML else _NO_LINKS
         directives = set(page.robots)
         if "x-robots-tag" in headers:
-            directives |= robots_tag([headers["x-robots-tag"]], self._settings.agent)
+            directives |= robots_tag(headers["x-robots-tag"].split("\n"), self._settings.agent)
         in_page = None if page.tdm_reservation is None else str(int(page.tdm_reservation))
         wishes = judge_wishes(
             directives,
@@ -298,14 +297,13 @@ def _of(fault: Fault) -> Verdict:
     return Verdict(fault.state, fault.reason, fault.detail or None, fault)
 
 
-def _encoding(content_type: str) -> str:
-    match = _CHARSET.search(content_type)
-    if match:
-        try:
-            return codecs.lookup(match[1]).name
-        except LookupError:
-            pass
-    return "utf-8"
+def _encoding(content: bytes, content_type: str | None) -> str:
+    """The codec that a page's links are written in."""
+    if content_type and "utf-8" in content_type.lower() and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-8"  # what else it may be makes no difference to links
+    if content.isascii() and b"\x1b" not in content and b"\0" not in content[:1024]:
+        return "utf-8"
+    return codec_of(decode_page(content, content_type).encoding)
 
 
 def _as_address(written: str) -> str:
@@ -323,7 +321,8 @@ def headers_of(head: bytes) -> dict[str, str]:
     for line in head.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")
         if colon:
-            found[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape").strip()
+            key, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape").strip()
+            found[key] = f"{found[key]}\n{text}" if key == "x-robots-tag" and key in found else text
     return found
 
 

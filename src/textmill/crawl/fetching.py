@@ -37,7 +37,7 @@ class Fetched:
         status: status code.
         head: status line and headers, ending in an empty line, as received, but for the transfer coding that the body
             no longer has.
-        headers: names in lower case to values; of several with one name, joined by commas.
+        headers: names in lower case to values; of several with one name, joined by commas (X-Robots-Tag: lines).
         body: without transfer coding, with its content coding.
         address: IP address of the server, where it is known.
     """
@@ -107,7 +107,12 @@ class Fetcher:
         await self._session.close()
 
     async def fetch(
-        self, url: str, *, any_type: bool = False, conditions: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        any_type: bool = False,
+        conditions: Mapping[str, str] | None = None,
+        cut_at: int | None = None,
     ) -> Fetched | Fault:
         """Ask for ``url`` (canonical) once; redirects are answers like others.
 
@@ -115,14 +120,17 @@ class Fetcher:
             url: canonical address.
             any_type: whether every content type will do (robots.txt, sitemaps).
             conditions: headers such as If-None-Match.
+            cut_at: a longer body is cut off here instead of being refused.
         """
         try:
             async with asyncio.timeout(self._settings.total_timeout):
-                return await self._fetch(url, any_type, conditions)
+                return await self._fetch(url, any_type, conditions, cut_at)
         except Exception as error:
             return _fault_of(error, self._settings)
 
-    async def _fetch(self, url: str, any_type: bool, conditions: Mapping[str, str] | None) -> Fetched | Fault:
+    async def _fetch(
+        self, url: str, any_type: bool, conditions: Mapping[str, str] | None, cut_at: int | None
+    ) -> Fetched | Fault:
         settings = self._settings
         moment, begun = time.time(), time.monotonic()
         address = URL(url, encoded=True)
@@ -137,13 +145,17 @@ class Fetcher:
                     response.close()
                     return Fault(REFUSED, "content_type", media_type[:80])
             length = found.get("content-length", "")
-            if length.isdigit() and int(length) > settings.max_bytes:
+            if length.isdigit() and int(length) > settings.max_bytes and cut_at is None:
                 response.close()
                 return Fault(REFUSED, "too_large", f"{int(length):,} bytes announced")
-            body = await self._body(response, begun)
+            body = await self._body(response, begun, cut_at)
             if isinstance(body, Fault):
                 response.close()
                 return body
+            if not length and "transfer-encoding" not in found and _was_reset(response):
+                return Fault(
+                    FAILED, "truncated", f"the connection broke after {len(body):,} bytes", again=True
+                )
             request = f"GET {address.raw_path_qs} HTTP/1.1\r\nHost: {address.raw_authority}\r\n{self._common}"
             if conditions:
                 request += "".join(f"{name}: {value}\r\n" for name, value in conditions.items())
@@ -159,7 +171,9 @@ class Fetcher:
                 str(peer[0]) if peer else None,
             )
 
-    async def _body(self, response: aiohttp.ClientResponse, begun: float) -> bytes | Fault:
+    async def _body(
+        self, response: aiohttp.ClientResponse, begun: float, cut_at: int | None
+    ) -> bytes | Fault:
         settings = self._settings
         stream = response.content
         parts: list[bytes] = []
@@ -167,6 +181,9 @@ class Fetcher:
         while part := await stream.readany():
             parts.append(part)
             size += len(part)
+            if cut_at is not None and size >= cut_at:
+                response.close()
+                return b"".join(parts)[:cut_at]
             if size > settings.max_bytes:
                 return Fault(REFUSED, "too_large", f"more than {settings.max_bytes:,} bytes")
             elapsed = time.monotonic() - begun
@@ -179,12 +196,20 @@ class _Response(aiohttp.ClientResponse):
     """A response that knows its server; a short one has let its connection go when it is first seen."""
 
     peer: Any = None
+    protocol: Any = None
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         """Read the head."""
+        self.protocol = connection.protocol
         transport = connection.transport
         self.peer = transport.get_extra_info("peername") if transport is not None else None
         return await super().start(connection)
+
+
+def _was_reset(response: aiohttp.ClientResponse) -> bool:
+    """Whether a body that only the end of the connection ends was ended by a reset."""
+    protocol = response.protocol if isinstance(response, _Response) else None
+    return protocol is not None and isinstance(protocol.exception(), aiohttp.ClientOSError)
 
 
 def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
@@ -192,7 +217,9 @@ def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
     for raw_name, raw_value in raw:
         name = raw_name.decode("latin-1").lower()
         value = raw_value.decode("utf-8", "surrogateescape").strip()
-        found[name] = f"{found[name]}, {value}" if name in found else value
+        # What a directive is bound to ends with its header: X-Robots-Tag keeps them apart.
+        comma = "\n" if name == "x-robots-tag" else ", "
+        found[name] = f"{found[name]}{comma}{value}" if name in found else value
     return found
 
 

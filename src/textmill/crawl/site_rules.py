@@ -19,6 +19,8 @@ MAX_REDIRECTS = 5
 """RFC 9309, 2.3.1.2: at least five redirects, also to other hosts."""
 
 _MAX_TDM_BYTES = 2**20
+# Enough for what is read of a robots.txt, and no file without end is an excuse to forbid or allow everything.
+_CUT_AT = 2**20
 
 
 @dataclass
@@ -60,8 +62,6 @@ async def fetch_rules(fetcher: Fetcher, origin: str, settings: CrawlSettings) ->
     answer = await _follow(fetcher, f"{origin}/robots.txt", rules)
     if isinstance(answer, Fault):
         rules.fault = answer
-        if answer.reason == "too_large":  # the rules of a file without end cannot be known
-            rules.fault = Fault(FAILED, "http", "longer than allowed", again=True)
         return rules
     if answer is not None and (answer.status == 429 or answer.status >= 500):
         wait = retry_after(answer.headers.get("retry-after"))
@@ -86,7 +86,7 @@ async def fetch_rules(fetcher: Fetcher, origin: str, settings: CrawlSettings) ->
 async def _follow(fetcher: Fetcher, url: str, rules: SiteRules) -> Fetched | Fault | None:
     """The answer at the end of the redirects; None if there are too many."""
     for _ in range(MAX_REDIRECTS + 1):
-        answer = await fetcher.fetch(url, any_type=True)
+        answer = await fetcher.fetch(url, any_type=True, cut_at=_CUT_AT)
         if isinstance(answer, Fault):
             return answer
         rules.evidence.append(answer)
