@@ -42,6 +42,9 @@ KERNEL_SOURCES = (
     "tokenizer/bpe/*.py",
     "curate/near_dedup_*.py",
     "tokens/packing.py",
+    "extract/html/*.py",
+    "extract/layout.py",
+    "extract/names.py",
 )
 """Files that hold kernels, or functions and constants that kernels take from elsewhere, below the package."""
 
@@ -68,6 +71,32 @@ def _without_literals(template: Callable[..., Any]) -> Callable[..., Any]:
         return template(tuple(map(types.unliteral, arguments)), keywords)
 
     return general
+
+
+def inner_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that other kernels alone call: without the two wrappers that Python and C would need to call it.
+
+    They are half of what a small kernel takes to compile.
+    """
+    bare: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy", **bare)(function)
+    compiled.get_call_template = _without_literals(compiled.get_call_template)
+    return cast("Callable[..., Any]", compiled)
+
+
+@intrinsic
+def apart(_context: Any) -> Any:
+    """Said in a kernel: it is never inlined where it is called.
+
+    Numba compiles a kernel together with all that it calls, on every level anew. Where many kernels call many others,
+    what is inlined on each level multiplies, and compilation takes minutes.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic
