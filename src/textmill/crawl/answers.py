@@ -317,7 +317,7 @@ def _as_address(written: str) -> str:
 
 def headers_of(head: bytes) -> dict[str, str]:
     """The headers of an archived answer: names in small letters to values."""
-    found = {}
+    found: dict[str, str] = {}
     for line in head.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")
         if colon:
