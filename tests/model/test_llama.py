@@ -1,4 +1,4 @@
-"""The plain Llama against transformers' LlamaForCausalLM, reading the folder that we write."""
+"""The plain Llama against transformers' Llama (and Qwen3, with normed queries), reading the folder that we write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
 from textmill.errors import UserError
 from textmill.model.config import LlamaConfig
@@ -20,6 +20,7 @@ VARIANTS = {
     "tied": {"tie_word_embeddings": True},
     "untied": {"tie_word_embeddings": False},
     "grouped": {"num_key_value_heads": 2},
+    "qk_norm": {"qk_norm": True, "num_key_value_heads": 2, "tie_word_embeddings": True},
     "one_kv_head": {"num_key_value_heads": 1, "tie_word_embeddings": True},
     "wide_heads": {"head_dim": 32, "rope_theta": 500_000.0, "rms_norm_eps": 1e-6},
 }
@@ -48,7 +49,9 @@ def model(request: pytest.FixtureRequest) -> Llama:
 
 def test_logits_equal_those_of_transformers(model: Llama, tmp_path: Path) -> None:
     save_folder(model, tmp_path)
-    theirs, report = LlamaForCausalLM.from_pretrained(tmp_path, output_loading_info=True, dtype=torch.float32)
+    theirs, report = AutoModelForCausalLM.from_pretrained(
+        tmp_path, output_loading_info=True, dtype=torch.float32
+    )
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     tokens = torch.randint(0, 97, (3, 48), generator=torch.Generator().manual_seed(2))
@@ -61,7 +64,7 @@ def test_logits_equal_those_of_transformers(model: Llama, tmp_path: Path) -> Non
 
 def test_greedy_generation_equals_that_of_transformers(model: Llama, tmp_path: Path) -> None:
     save_folder(model, tmp_path)
-    theirs = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     prompt = [5, 17, 3, 80]
     expected = theirs.generate(
         torch.tensor([prompt]), do_sample=False, max_new_tokens=30, eos_token_id=-1, pad_token_id=0
@@ -89,7 +92,7 @@ def test_a_model_in_several_files_is_the_same(model: Llama, tmp_path: Path) -> N
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 3
     tokens = torch.arange(20)[None]
     assert torch.equal(model(tokens), load_folder(tmp_path)(tokens))
-    theirs = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     torch.testing.assert_close(theirs(tokens).logits, model(tokens), rtol=1e-5, atol=1e-5)
 
 

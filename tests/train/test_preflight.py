@@ -16,9 +16,9 @@ from textmill.train.adapter_trainee import load_adapter_trainee
 from textmill.train.batch import TokenBatch, next_token_targets
 from textmill.train.forecast import GIB, Job, forecast, forecasts
 from textmill.train.hardware import ACCELERATORS, find_accelerator, parse_machines
+from textmill.train.parallel.strategy import Strategy
 from textmill.train.preflight import describe_job, trace_memory
 from textmill.train.settings import TrainSection
-from textmill.train.strategy import Strategy
 from textmill.train.trainee import LlamaTrainee, Trainee
 
 TOLERANCE = 0.03

@@ -114,7 +114,9 @@ def test_outputs_are_all_files_and_no_pickle(finished: tuple[Path, dict[str, Sta
         path for path in tree_digests(root) if path.split("/")[0] in ("checkpoints", "model", "evaluation")
     ]
     assert listed == sorted(there)
-    assert {Path(path).suffix for path in there} <= {".json", ".jsonl", ".safetensors", ".md", ".tiktoken"}
+    assert {Path(path).suffix for path in there} <= {
+        ".json", ".jsonl", ".safetensors", ".md", ".tiktoken", ".textmill",
+    }  # fmt: skip
 
 
 def test_bits_per_byte_are_those_of_transformers(finished: tuple[Path, dict[str, StageResult]]) -> None:

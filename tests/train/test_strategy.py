@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from textmill.train.batch import TokenBatch, next_token_targets
+from textmill.train.parallel.strategy import Strategy
 from textmill.train.settings import TrainSection
-from textmill.train.strategy import Strategy
 from textmill.train.trainee import LlamaTrainee
 
 SHAPE = {"layers": 2, "hidden_size": 32, "heads": 2, "kv_heads": 1, "intermediate_size": 48}

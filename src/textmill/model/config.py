@@ -29,6 +29,8 @@ class LlamaConfig:
         max_position_embeddings: longest context in tokens.
         head_dim: width of a head; ``hidden_size / num_attention_heads`` if left out (0).
         tie_word_embeddings: whether the output layer is the embedding table.
+        qk_norm: whether queries and keys are normed per head before rotation, which keeps attention logits bounded
+            (https://arxiv.org/abs/2302.05442); Hugging Face calls this architecture Qwen3.
         rope_theta: base of the rotary frequencies.
         rms_norm_eps: added to the mean square before the root.
         initializer_range: standard deviation of the initial embeddings and of the layers that read the stream.
@@ -45,6 +47,7 @@ class LlamaConfig:
     max_position_embeddings: int
     head_dim: int = 0
     tie_word_embeddings: bool = False
+    qk_norm: bool = False
     rope_theta: float = 10_000.0
     rms_norm_eps: float = 1e-5
     initializer_range: float = 0.02
@@ -77,6 +80,8 @@ class LlamaConfig:
         """Number of trainable numbers, by formula (a tied output layer counts once)."""
         embeddings = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
         norms = (2 * self.num_hidden_layers + 1) * self.hidden_size
+        if self.qk_norm:
+            norms += 2 * self.num_hidden_layers * self.head_dim
         return embeddings + norms + self.block_matrix_parameters()
 
     def block_matrix_parameters(self) -> int:
@@ -98,11 +103,12 @@ class LlamaConfig:
         return 6.0 * weights + attention
 
     def to_hugging_face(self, dtype: str = "float32") -> dict[str, Any]:
-        """Contents of ``config.json`` for transformers' ``LlamaForCausalLM``."""
+        """Contents of ``config.json`` for transformers' ``LlamaForCausalLM``, or its Qwen3 with normed queries."""
         fields = asdict(self)
+        normed = fields.pop("qk_norm")
         return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
+            "architectures": ["Qwen3ForCausalLM" if normed else "LlamaForCausalLM"],
+            "model_type": "qwen3" if normed else "llama",
             **fields,
             # transformers 5 reads rope_parameters and dtype; older readers (vLLM, llama.cpp) the other two.
             "rope_parameters": {"rope_type": "default", "rope_theta": self.rope_theta},
@@ -130,7 +136,12 @@ class LlamaConfig:
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
         rope_type = rope.get("rope_type", rope.get("type", "default"))
         for field, expected, found in (
-            ("model_type", "llama", config.get("model_type")),
+            (
+                "model_type",
+                "llama",
+                "llama" if config.get("model_type") == "qwen3" else config.get("model_type"),
+            ),
+            ("use_sliding_window", False, config.get("use_sliding_window", False)),
             ("hidden_act", "silu", config.get("hidden_act", "silu")),
             ("attention_bias", False, config.get("attention_bias", False)),
             ("mlp_bias", False, config.get("mlp_bias", False)),
@@ -157,6 +168,7 @@ class LlamaConfig:
                 max_position_embeddings=config.get("max_position_embeddings", 2048),
                 head_dim=config.get("head_dim") or 0,
                 tie_word_embeddings=config.get("tie_word_embeddings", False),
+                qk_norm=config.get("model_type") == "qwen3",
                 rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 10_000.0))),
                 rms_norm_eps=config.get("rms_norm_eps", 1e-6),
                 initializer_range=config.get("initializer_range", 0.02),

@@ -5,13 +5,19 @@ Nothing here knows of devices, precision, parallelism or optimisers; those act o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from textmill.model.config import LlamaConfig
+
+AttentionMask = Tensor | BlockMask | None
+"""Which tokens may see which; see :func:`attend`."""
 
 
 class Llama(nn.Module):
@@ -32,22 +38,27 @@ class Llama(nn.Module):
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
 
-    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, cache: KeyValueCache | None = None, mask: AttentionMask = None
+    ) -> Tensor:
         """Logits of the next token at every position.
 
         Args:
             tokens: token ids, int64, shape (batch, length).
             cache: keys and values of the tokens before; extended by the call.
+            mask: which tokens may see which; every token all before it, if left out.
 
         Returns:
             Shape (batch, length, vocab_size).
         """
-        logits: Tensor = self.lm_head(self.hidden(tokens, cache))
+        logits: Tensor = self.lm_head(self.hidden(tokens, cache, mask))
         return logits
 
-    def hidden(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+    def hidden(
+        self, tokens: Tensor, cache: KeyValueCache | None = None, mask: AttentionMask = None
+    ) -> Tensor:
         """The residual stream after the last norm, shape (batch, length, hidden_size)."""
-        hidden: Tensor = self.model(tokens, cache)
+        hidden: Tensor = self.model(tokens, cache, mask)
         return hidden
 
     @torch.no_grad()
@@ -88,20 +99,20 @@ class Decoder(nn.Module):
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
-        self.norm = RMSNorm(config)
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         table = torch.empty(config.max_position_embeddings, config.head_dim)
         self.register_buffer("cos", table, persistent=False)
         self.register_buffer("sin", table.clone(), persistent=False)
         self.fill_rotary()
 
-    def forward(self, tokens: Tensor, cache: KeyValueCache | None) -> Tensor:
+    def forward(self, tokens: Tensor, cache: KeyValueCache | None, mask: AttentionMask = None) -> Tensor:
         """Tokens (batch, length) to the normed residual stream (batch, length, hidden_size)."""
         start = cache.length if cache is not None else 0
         stop = start + tokens.shape[1]
         cos, sin = self.cos[start:stop], self.sin[start:stop]
         x = self.embed_tokens(tokens)
         for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, cache, index)
+            x = layer(x, cos, sin, mask, cache, index)
         if cache is not None:
             cache.length = stop
         normed: Tensor = self.norm(x)
@@ -128,12 +139,20 @@ class Block(nn.Module):
         super().__init__()
         self.self_attn = Attention(config)
         self.mlp = MLP(config)
-        self.input_layernorm = RMSNorm(config)
-        self.post_attention_layernorm = RMSNorm(config)
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KeyValueCache | None, index: int) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: AttentionMask,
+        cache: KeyValueCache | None,
+        index: int,
+    ) -> Tensor:
         """The stream after this block, shape (batch, length, hidden_size); ``index`` is its place in the cache."""
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache, index)
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, cache, index)
         output: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return output
 
@@ -149,26 +168,32 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, self.kv_heads * self.head_dim, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, self.kv_heads * self.head_dim, bias=False)
         self.o_proj = nn.Linear(self.heads * self.head_dim, config.hidden_size, bias=False)
+        if config.qk_norm:
+            self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
+            self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
+        self.qk_norm = config.qk_norm
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KeyValueCache | None, index: int) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: AttentionMask,
+        cache: KeyValueCache | None,
+        index: int,
+    ) -> Tensor:
         """What attention adds to the stream, shape (batch, length, hidden_size)."""
         batch, length, _ = x.shape
         q = self.q_proj(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
         k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_dim).transpose(1, 2)
         v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_dim).transpose(1, 2)
+        if self.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        mask = None
         if cache is not None:
             k, v = cache.extend(index, k, v)
             mask = cache.mask(length)
-        out = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            is_causal=mask is None and length > 1,
-            enable_gqa=self.heads != self.kv_heads,
-        )
+        out = attend(q, k, v, mask)
         output: Tensor = self.o_proj(out.transpose(1, 2).reshape(batch, length, -1))
         return output
 
@@ -191,14 +216,47 @@ class MLP(nn.Module):
 class RMSNorm(nn.Module):
     """Division by the root mean square, computed in float32, times a weight (https://arxiv.org/abs/1910.07467)."""
 
-    def __init__(self, config: LlamaConfig) -> None:
+    def __init__(self, size: int, eps: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(config.hidden_size))
-        self.eps = config.rms_norm_eps
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Normed ``x``, of its shape and type."""
         return self.weight * F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps).to(x.dtype)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask) -> Tensor:
+    """Attention of queries to keys and values, shape (batch, heads, length, head_dim).
+
+    Args:
+        q: shape (batch, heads, length, head_dim), in float16 or bfloat16 or float32 as ``v``.
+        k: shape (batch, kv_heads, tokens, head_dim); ``kv_heads`` divides ``heads``.
+        v: the same shape.
+        mask: bool and broadcastable to (batch, heads, length, tokens), or the blocks of FlexAttention; None: plain
+            causality, or a single query that sees everything.
+    """
+    grouped = q.shape[1] != k.shape[1]
+    if isinstance(mask, BlockMask):
+        out = _flex_attention(q.is_cuda)(q, k, v, block_mask=mask, enable_gqa=grouped)
+        assert isinstance(out, Tensor)
+        return out
+    causal = mask is None and q.shape[2] > 1
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=grouped)
+
+
+def _flex_attention(on_gpu: bool) -> Callable[..., Any]:
+    """FlexAttention; uncompiled it would hold all scores, so outside of compiled blocks it is compiled by itself."""
+    if on_gpu and not torch.compiler.is_compiling():
+        return _compiled_flex_attention()
+    plain: Callable[..., Any] = flex_attention
+    return plain
+
+
+@cache
+def _compiled_flex_attention() -> Callable[..., Any]:
+    compiled: Callable[..., Any] = torch.compile(flex_attention, dynamic=False)
+    return compiled
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class Shape:
     kv_heads: int
     intermediate_size: int
     tie_embeddings: bool
+    qk_norm: bool = False
     rope_theta: float = 10_000.0
     vocab_size: int = 32_000
     seq_len: int = 2_048
@@ -111,6 +112,7 @@ def shape_config(shape: Shape, vocab_size: int, seq_len: int, eos_token_id: int 
         num_key_value_heads=shape.kv_heads,
         max_position_embeddings=seq_len,
         tie_word_embeddings=shape.tie_embeddings,
+        qk_norm=shape.qk_norm,
         rope_theta=shape.rope_theta,
         bos_token_id=eos_token_id,
         eos_token_id=eos_token_id,

@@ -135,14 +135,25 @@ class Loader:
 
     def batch(self, step: int) -> WindowBatch:
         """What this process sees of a step."""
-        windows, chosen = self.windows, self.samples(step)
+        return self.rows(self.samples(step))
+
+    def rows(self, chosen: npt.NDArray[np.int64], documents: bool = True) -> WindowBatch:
+        """These windows as rows.
+
+        Args:
+            chosen: numbers of windows, shape (rows,).
+            documents: whether to say where documents lie, if the windows know.
+        """
+        windows = self.windows
         tokens = np.empty((len(chosen), windows.length), windows.dtype)
         lengths = np.empty(len(chosen), np.int32)
         for row, window in enumerate(chosen.tolist()):
             lengths[row] = size = windows.read(window, tokens[row])
             tokens[row, size:] = self.pad_id
-        documents = _document_map(windows, chosen, lengths) if windows.has_borders else None
-        return WindowBatch(chosen, tokens, lengths, documents)
+        wanted = documents and windows.has_borders
+        return WindowBatch(
+            chosen, tokens, lengths, _document_map(windows, chosen, lengths) if wanted else None
+        )
 
     def steps(self, start: int = 0, stop: int | None = None) -> Iterator[WindowBatch]:
         """Batches from step ``start`` on, to ``stop`` or without end."""

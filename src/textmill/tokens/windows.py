@@ -1,6 +1,7 @@
 """Windows: what one row of a training batch is made of, as spans of a stream of tokens.
 
 - :class:`StreamWindows`: one after the other through the stream, as in ``tokens.bin``, or overlapping.
+- :class:`DocumentWindows`: the same inside of each document, none across two.
 - :class:`PackedWindows`: whole documents packed together (:mod:`textmill.tokens.packing`), the rest padded.
 
 Both say which documents a window holds, if they are told where documents begin: attention can then be kept
@@ -86,13 +87,7 @@ class StreamWindows:
         min_tokens: int | None = None,
         borders: Borders | None = None,
     ) -> None:
-        if length < 1 or not 0 <= stride < length:
-            raise UserError(
-                "Windows that overlap by their whole length never move on.",
-                expected=f"a stride from 0 to {length - 1}, the tokens that two windows share",
-                found=f"stride {stride}, length {length}",
-                hint="give a smaller stride, or longer windows",
-            )
+        _check_stride(length, stride)
         if borders is not None and int(borders[-1]) != tokens.tokens:
             raise UserError(
                 "The borders of the documents belong to other tokens.",
@@ -140,6 +135,58 @@ class StreamWindows:
         return Segments(ends - begins, documents, counts)
 
 
+class DocumentWindows:
+    """Windows inside of each document: from its first token on, every ``length - stride`` tokens, to its end.
+
+    A document's last window ends where the document does, so it is shorter as a rule. One index of 16 bytes per
+    window is held in memory.
+
+    Args:
+        tokens: the stream.
+        length: tokens of a window at most.
+        borders: where documents begin.
+        stride: tokens that a window shares with the one before it.
+        min_tokens: windows with fewer are dropped.
+
+    Raises:
+        UserError: ``stride`` leaves no step from window to window.
+    """
+
+    has_borders = True
+
+    def __init__(
+        self, tokens: TokenStream, length: int, borders: Borders, *, stride: int = 0, min_tokens: int = 50
+    ) -> None:
+        _check_stride(length, stride)
+        self.length = length
+        self.dtype = tokens.dtype
+        self._tokens = tokens
+        sizes = np.diff(borders)
+        step = length - stride
+        # What only repeats the end of the window before it is none: it would hold no new token.
+        counts = np.where(sizes > length, -(-(sizes - length) // step) + 1, np.minimum(sizes, 1))
+        owners = np.repeat(np.arange(len(sizes)), counts)
+        starts = (
+            borders[owners] + (np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
+        )
+        lengths = np.minimum(length, borders[owners + 1] - starts)
+        kept = lengths >= min(min_tokens, length)
+        self._starts, self._owners, self._lengths = starts[kept], owners[kept], lengths[kept]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def read(self, window: int, into: npt.NDArray[Any]) -> int:
+        """Copy the tokens of a window to the front of ``into``; returns how many they are."""
+        start, size = int(self._starts[window]), int(self._lengths[window])
+        into[:size] = self._tokens.read(start, start + size)
+        return size
+
+    def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
+        """The document of each window."""
+        return Segments(self._lengths[windows], self._owners[windows], np.ones(len(windows), np.int64))
+
+
 class PackedWindows:
     """Window ``i`` of a :class:`~textmill.tokens.packing.Packing`.
 
@@ -177,6 +224,16 @@ class PackedWindows:
         counts = packing.windows[windows + 1] - firsts
         pieces = _ranges(firsts, counts)
         return Segments(packing.lengths[pieces].astype(np.int64), packing.documents[pieces], counts)
+
+
+def _check_stride(length: int, stride: int) -> None:
+    if length < 1 or not 0 <= stride < length:
+        raise UserError(
+            "Windows that overlap by their whole length never move on.",
+            expected=f"a stride from 0 to {length - 1}, the tokens that two windows share",
+            found=f"stride {stride}, length {length}",
+            hint="give a smaller stride, or longer windows",
+        )
 
 
 def _ranges(firsts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -15,8 +15,10 @@ another model          a :class:`~textmill.train.trainee.Trainee`: its loss, its
                        Only parameters with ``requires_grad`` are trained and, unless ``saved`` says otherwise, saved
 other data             a :class:`~textmill.train.feed.Feed`: the batch of (step, rank, world size), with targets
                        (``IGNORE`` where nothing is learnt) and documents. ``WindowFeed`` is the pattern
-another way to watch   a :class:`~textmill.train.watch.Watcher`: told of start, steps, rows, checkpoints, end
-another way to share   a :class:`~textmill.train.strategy.Strategy`: places the model, gathers whole tensors to save
+another way to watch   a :class:`~textmill.train.watchers.watcher.Watcher`: told of start, steps, rows, checkpoints,
+                       end
+another way to share   a :class:`~textmill.train.parallel.strategy.Strategy`: places the model, gathers whole tensors
+the work               to save
 what is left at the    :mod:`textmill.train.stage`: the model's folder and ``training_summary.json`` from
 end                    :class:`~textmill.train.loop.Trained`
 =====================  ============================================================================================

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -51,6 +51,26 @@ class TokenBatch:
         if device.type == "cuda":
             return self._each(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
         return self._each(lambda tensor: tensor.to(device))
+
+    def cut(self, length: int) -> TokenBatch:
+        """The same tokens in shorter rows, each row's pieces one after the other.
+
+        Args:
+            length: divides that of the rows. The first token of a piece is still predicted by the piece before.
+        """
+        return self._each(lambda tensor: tensor.reshape(-1, length))
+
+    @staticmethod
+    def joined(batches: Sequence[TokenBatch], order: Tensor) -> TokenBatch:
+        """Rows of several batches in another order: row ``i`` is row ``order[i]`` of all laid end to end."""
+        if len(batches) == 1:
+            return batches[0]
+        fields = {}
+        for name in ("tokens", "targets", "parts", "positions"):
+            values = [getattr(batch, name) for batch in batches]
+            if values[0] is not None:
+                fields[name] = torch.cat(values)[order]
+        return TokenBatch(**fields)
 
     def shortened(self) -> TokenBatch:
         """Without the last token of each row, after which nothing is predicted."""

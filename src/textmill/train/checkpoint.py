@@ -73,10 +73,11 @@ def write_checkpoint(store: Store, scratch: Path, trainee: Trainee, snapshot: Sn
     return folder
 
 
-def remove_old(store: Store, keep_last: int) -> None:
-    """Remove all checkpoints but the newest ``keep_last``."""
+def remove_old(store: Store, keep_last: int, best: int | None = None) -> None:
+    """Remove all checkpoints but the newest ``keep_last`` and that of step ``best``."""
     for step in checkpoint_steps(store)[:-keep_last]:
-        store.remove(f"{FOLDER}/checkpoint-{step}")
+        if step != best:
+            store.remove(f"{FOLDER}/checkpoint-{step}")
 
 
 def find_checkpoint(

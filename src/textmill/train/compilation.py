@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textmill.train.batch import TokenBatch
-from textmill.train.strategy import Strategy
+from textmill.train.parallel.strategy import Strategy
 from textmill.train.trainee import Trainee
 
 

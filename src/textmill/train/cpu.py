@@ -21,12 +21,12 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's mall
 
 
 @contextmanager
-def fast_cpu(seq_len: int, threads: int) -> Iterator[None]:
+def fast_cpu(seq_len: int, threads: int, exact: bool = False) -> Iterator[None]:
     """Settings of torch and of the C library under which a CPU trains faster; torch's are put back.
 
     - Matrix products go to oneDNN instead of MKL (``set_float32_matmul_precision("medium")``). Where the CPU has
       no bfloat16 matrix units (AMX) the results are float32 all the same, twice as fast on AMD; where it has, the
-      factors are rounded to bfloat16.
+      factors are rounded to bfloat16, unless they must not be.
     - Attention of short contexts is computed by plain matrix products: 2 to 5 times faster there than the blocked
       kernel.
     - Freed memory is kept for the next step instead of being given back and mapped again: 10 % of a step.
@@ -34,10 +34,12 @@ def fast_cpu(seq_len: int, threads: int) -> Iterator[None]:
     Args:
         seq_len: tokens per window.
         threads: CPU threads for torch.
+        exact: products must be float32 on every CPU.
     """
     _keep_freed_memory()
     precision, threads_before = torch.get_float32_matmul_precision(), torch.get_num_threads()
-    torch.set_float32_matmul_precision("medium")
+    rounds = torch.cpu._is_amx_tile_supported()
+    torch.set_float32_matmul_precision("highest" if exact and rounds else "medium")
     torch.set_num_threads(threads)
     try:
         if seq_len <= MATH_ATTENTION_TOKENS:

@@ -12,8 +12,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from textmill.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 PRICES_OF = "autumn 2025"
 
@@ -86,6 +90,19 @@ class Machine:
 
     def __str__(self) -> str:
         return f"{self.count} x {self.accelerator.name}"
+
+
+def peak_flops(device: torch.device) -> float | None:
+    """Dense 16-bit operations per second of a CUDA device, the measure of MFU, if its kind is in the table."""
+    if device.type != "cuda":
+        return None
+    import torch
+
+    words = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(device).lower())
+    # The longest name first: an H100-PCIe is no H100.
+    names = sorted([*ACCELERATORS, *_OTHER_NAMES], key=len, reverse=True)
+    found = next((name for name in names if re.search(rf"(^|-){name}(-|$)", words)), None)
+    return None if found is None else find_accelerator(found).tflops * 1e12
 
 
 def parse_machines(text: str | Sequence[str], price: float | None = None) -> list[Machine]:

@@ -9,7 +9,7 @@ numbers; everything else that a step depends on is in the checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +21,39 @@ from torch import Tensor
 from textmill.errors import UserError
 from textmill.model.config import LlamaConfig
 from textmill.model.device import pick_device
-from textmill.train.budget import steps_of, training_fingerprint, warmup_steps
-from textmill.train.checkpoint import Snapshot, find_checkpoint, read_optimizer, remove_old, write_checkpoint
+from textmill.train.activation import checkpoint_activations
+from textmill.train.batch import TokenBatch
+from textmill.train.budget import (
+    check_one_batch,
+    check_row_lengths,
+    steps_of,
+    training_fingerprint,
+    warmup_steps,
+)
+from textmill.train.checkpoint import Snapshot, find_checkpoint, read_optimizer
 from textmill.train.clock import Clock
 from textmill.train.compilation import compile_blocks
 from textmill.train.cpu import fast_cpu
 from textmill.train.feed import Feed, Samples, SampleWindows, WindowFeed
-from textmill.train.metrics import Metrics
+from textmill.train.guard import Guard
+from textmill.train.hardware import peak_flops
 from textmill.train.order import step_seed
-from textmill.train.schedule import rate_factor
+from textmill.train.parallel.choice import strategy_of
+from textmill.train.parallel.strategy import Strategy
+from textmill.train.parallel.world import process_group, world_from_environment
+from textmill.train.saver import Saver
+from textmill.train.schedule import rate_factor, row_length
 from textmill.train.settings import TrainSection
 from textmill.train.state import TrainerState
 from textmill.train.store import Store
-from textmill.train.strategy import Strategy
 from textmill.train.trainee import LlamaTrainee, Trainee
-from textmill.train.validation import validation_loss
-from textmill.train.watch import ProgressBar, RunFacts, Watcher
+from textmill.train.validation import validate
+from textmill.train.watchers.choice import watchers_of
+from textmill.train.watchers.metrics import Metrics
+from textmill.train.watchers.watcher import ProgressBar, RunFacts, Watcher
+
+MOST_RETURNS = 10
+"""Returns to a checkpoint after which a training is given up."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +65,14 @@ class Trained:
         state: counters after the last step.
         validation_loss: nats per token on the validation windows after the last step, if there are any.
         checkpoint: path of the last checkpoint in the store.
+        first: whether this process is the one that writes files.
     """
 
     trainee: Trainee
     state: TrainerState
     validation_loss: float | None
     checkpoint: str
+    first: bool = True
 
 
 def train(
@@ -64,13 +83,13 @@ def train(
     *,
     scratch: Path,
     seed: int = 0,
-    validation: Samples | None = None,
+    validation: Mapping[str, Samples] | Samples | None = None,
     digest: str = "",
     watchers: Sequence[Watcher] = (),
     progress: Callable[..., None] = lambda *_, **__: None,
     say: Callable[[str], None] = print,
 ) -> Trained:
-    """Train a model, or continue where a killed call stopped.
+    """Train a model, or continue where a killed call stopped; under torchrun, all processes call it.
 
     Args:
         settings: the ``train:`` section.
@@ -79,25 +98,36 @@ def train(
         store: receives ``checkpoints/…``.
         scratch: local folder for files before they are published.
         seed: used unless the settings have one.
-        validation: held-out windows.
+        validation: held-out windows, by source if there are several.
         digest: identity of the training tokens (a checksum); checkpoints made from other data are not continued.
-        watchers: told what happens.
+        watchers: told what happens, beside those of the settings.
         progress: called as ``progress(text, done, total, loss=…, tokens_per_second=…)`` in steps.
         say: called with lines worth keeping.
 
     Raises:
-        UserError: no windows, no such device, or the loss is no number any more.
+        UserError: no windows, no such device, no room for a checkpoint, or the loss is no number any more.
     """
     settings = settings.resolved()
     seed = settings.seed if settings.seed is not None else seed
-    device = pick_device(settings.device)
-    trainee = model if isinstance(model, Trainee) else LlamaTrainee(model)
+    world = world_from_environment()
+    device = world.device(pick_device(settings.device))
+    # Without tied weights a model may be made where it is shared out, and never as a whole.
+    shared_out = (
+        settings.parallel == "fsdp" and isinstance(model, LlamaConfig) and not model.tie_word_embeddings
+    )
+    if isinstance(model, LlamaConfig):
+        model = LlamaTrainee(model, "meta" if shared_out else "cpu")
     feed = feed_of(data, settings, seed)
-    loop = _Loop(settings, trainee, feed, store, scratch, seed, digest, say, Strategy(device))
-    loop.validation = validation
-    loop.watchers = [ProgressBar(progress), *watchers]
-    with fast_cpu(feed.seq_len, loop.state.threads) if device.type == "cpu" else nullcontext():
-        return loop.run()
+    with process_group(world, device, always=settings.parallel in ("fsdp", "deepspeed")):
+        strategy = strategy_of(settings, model.parameters, device, world)
+        loop = _Loop(settings, model, feed, store, scratch, seed, digest, say, strategy)
+        if validation is not None:
+            given = validation if isinstance(validation, Mapping) else {"validation": validation}
+            loop.validation = {name: samples for name, samples in given.items() if len(samples)}
+        loop.watchers = [ProgressBar(progress), *watchers]
+        exact = settings.dtype == "fp32"
+        with fast_cpu(feed.seq_len, loop.state.threads, exact) if device.type == "cpu" else nullcontext():
+            return loop.run()
 
 
 def feed_of(data: Feed | Samples, settings: TrainSection, seed: int) -> Feed:
@@ -123,79 +153,105 @@ class _Loop:
         strategy: Strategy,
     ) -> None:
         self.settings, self.trainee, self.feed = settings, trainee, feed
-        self.store, self.scratch, self.seed, self.say = store, scratch, seed, say
-        self.strategy, self.device = strategy, strategy.device
-        self.validation: Samples | None = None
+        self.store, self.scratch, self.seed = store, scratch, seed
+        self.strategy, self.device, self.world = strategy, strategy.device, strategy.world
+        self.say = say if self.world.first else lambda _text: None
+        self.validation: dict[str, Samples] = {}
         self.watchers: list[Watcher] = []
+        check_row_lengths(settings, feed.seq_len)
+        check_one_batch(feed)
         fingerprint = training_fingerprint(settings, trainee, feed, seed, digest)
-        self.found = find_checkpoint(store, fingerprint, say)
+        self.found = self._find(fingerprint)
         steps = steps_of(settings, len(feed), feed.seq_len)
         self.state = self.found[1] if self.found else TrainerState(fingerprint, steps, settings.threads or 0)
         self.state.threads = self.state.threads or torch.get_num_threads()
         self.state.torch, self.state.device = torch.__version__, _device_name(self.device)
         self.step_tokens = feed.batch_size * feed.seq_len
-        self.pending: list[Tensor] = []  # losses not yet read from the device
-        self.validation_loss: float | None = None
+        self.pending: list[tuple[Tensor, Tensor]] = []  # losses and norms not yet read from the device
+        self.loss = self.grad_norm = math.nan  # the last ones read
         scratch.mkdir(parents=True, exist_ok=True)
 
     def run(self) -> Trained:
-        state, settings, strategy = self.state, self.settings, self.strategy
+        settings, strategy = self.settings, self.strategy
+        checkpoint_activations(self.trainee.blocks(), settings.activation_checkpointing)
         strategy.prepare(self.trainee, settings, self.seed)
         if self.found:
-            folder = self.found[0]
-            strategy.load(self.trainee.read(self.store.local(folder)), read_optimizer(self.store, folder))
-            strategy.restore_scaling(state.loss_scale)
-            self.say(f"continuing after step {state.step} of {state.steps}")
-        metrics = Metrics(self.store, self.scratch, state.step)
+            self._restore(*self.found)
+            self.say(f"continuing after step {self.state.step} of {self.state.steps}")
+        metrics = Metrics(self.store, self.scratch, self.state.step)
         if settings.compile:
             compile_blocks(self.trainee, strategy, self._batch(0), self.say)
         self.trainee.model.train()
+        if self.world.first:
+            self.watchers += [
+                metrics,
+                *watchers_of(settings, self.store, self.scratch, metrics, self.state.fingerprint),
+            ]
+        else:
+            self.watchers = []
+        keep = settings.keep_last
+        self.saver = Saver(self.store, self.scratch, self.trainee, keep, lambda at: self._tell("saved", at))
+        self.guard = Guard(settings, self.state.recent)
         self._tell("started", self._facts())
-        clock, first = Clock(), state.step
-        loss = math.nan  # until the first one is read from the device
         try:
-            while state.step < state.steps:
-                grad_norm = self._step()
-                state.step += 1
-                state.tokens += self.step_tokens
-                last = state.step == state.steps
-                log = last or state.step % settings.log_every == 0
-                save = last or state.step % settings.checkpoint_every == 0
-                validate = last or (settings.validate_every and state.step % settings.validate_every == 0)
-                if self.device.type == "cpu" or log or save or validate:
-                    loss = self._read_losses()
-                state.seconds += clock.lap(self.step_tokens)
-                self._tell("stepped", state.step, state.steps, loss, clock.rate)
-                if state.step == min(first + 10, state.steps):
-                    self.say(self._estimate(clock.rate))
-                if log:
-                    self._row(metrics, self._training_row(float(grad_norm), clock.rate))
-                if validate and self.validation is not None and len(self.validation):
-                    self.validation_loss = validation_loss(strategy, self.validation, settings)
-                    self._row(metrics, {"step": state.step, "validation_loss": self.validation_loss})
-                if save:
-                    metrics.publish()
-                    self._save()
-                clock.restart()  # validation and saving are no training time
+            self._steps(metrics)
+            self.saver.wait()
         finally:
+            self.saver.close()
             self._tell("finished")
-        if self.validation_loss is None:
-            measured = [row["validation_loss"] for row in metrics.rows if "validation_loss" in row]
-            self.validation_loss = measured[-1] if measured else None
-        return Trained(self.trainee, state, self.validation_loss, f"checkpoints/checkpoint-{state.step}")
+        state = self.state
+        at = f"checkpoints/checkpoint-{state.step}"
+        return Trained(self.trainee, state, state.validation_loss, at, self.world.first)
 
-    def _step(self) -> Tensor:
+    def _steps(self, metrics: Metrics) -> None:
+        settings, clock, first = self.settings, Clock(), self.state.step
+        while self.state.step < self.state.steps:
+            if not self._step():
+                self._roll_back(metrics)
+                clock.restart()
+                continue
+            state = self.state
+            state.step += 1
+            state.tokens += self.step_tokens
+            last = state.step == state.steps
+            log = last or state.step % settings.log_every == 0
+            save = last or state.step % settings.checkpoint_every == 0
+            validate = last or (settings.validate_every and state.step % settings.validate_every == 0)
+            validate = validate or (save and settings.keep_best)
+            if self.device.type == "cpu" or log or save or validate:
+                self._read_losses()
+            state.seconds += clock.lap(self.step_tokens)
+            self._tell("stepped", state.step, state.steps, self.loss, clock.rate)
+            if state.step == min(first + 10, state.steps):
+                self.say(self._estimate(clock.rate))
+            if log:
+                self._tell("row", self._training_row(clock.rate))
+            if validate and self.validation:
+                self._validate(save and settings.keep_best)
+            if save:
+                metrics.publish() if self.world.first else None
+                self._save()
+            clock.restart()  # validation and saving are no training time
+
+    def _step(self) -> bool:
+        """Move the weights by one step; False if it must not count and training has to go back."""
         settings, strategy, state = self.settings, self.strategy, self.state
-        torch.manual_seed(step_seed(self.seed, state.step, strategy.rank))
+        torch.manual_seed(step_seed(self.seed, state.data_step(), self.world.rank))
         batch = self._batch(state.step)
-        scale = 1.0 / max(1, batch.counted)
+        scale = 1.0 / max(1, int(strategy.sum(torch.tensor(batch.counted))))
         batch = batch.to(self.device)
+        length = batch.tokens.shape[1] + (1 if self.device.type == "cpu" else 0)
+        rows = min(
+            len(batch), (settings.micro_batch_size or len(batch)) * max(1, self.feed.seq_len // length)
+        )
         loss = torch.zeros((), device=self.device)
         left = len(batch)
-        for part in batch.split(settings.micro_batch_size or len(batch)):
+        for part in batch.split(rows):
             left -= len(part)
             loss += strategy.accumulate(part, scale, last=left == 0)
-        grad_norm = strategy.clip(settings.clip)
+        strategy.clip(settings.clip)
+        if self.guard.acts and (verdict := self._refused(loss)) is not None:
+            return verdict
         strategy.update(
             rate_factor(
                 state.step,
@@ -206,68 +262,172 @@ class _Loop:
                 floor=settings.min_lr,
             )
         )
-        self.pending.append(loss)
-        return grad_norm
+        self.pending.append((loss, strategy.grad_norm))
+        return True
 
-    def _batch(self, step: int) -> Any:
-        batch = self.feed.batch(step, self.strategy.rank, self.strategy.world_size)
+    def _batch(self, step: int) -> TokenBatch:
+        state, world = self.state, self.world
+        batch = self.feed.batch(state.data_step(step), world.rank, world.size)
+        self._check_vocabulary(batch, step)
+        length = row_length(step, state.steps, self.feed.seq_len, self.settings.seq_len_schedule)
+        if length < batch.tokens.shape[1]:
+            return batch.cut(length)
         # Nothing is predicted after a row's last token. A GPU likes even lengths better than one token less.
         return batch.shortened() if self.device.type == "cpu" else batch
 
-    def _read_losses(self) -> float:
-        """Take the pending losses into the state; the last one.
+    def _check_vocabulary(self, batch: TokenBatch, step: int) -> None:
+        highest, known = int(batch.tokens.max()), self.trainee.vocab_size
+        if highest >= known:
+            raise UserError(
+                "the tokens are of another vocabulary than the model",
+                expected=f"ids below {known:,}",
+                found=f"{highest:,} in step {step + 1}, samples {self._samples(step)}",
+                hint="encode the text with the model's tokenizer (tokenizer: {use: …})",
+            )
+
+    def _refused(self, loss: Tensor) -> bool | None:
+        """What becomes of a step that the guard may refuse: None: it counts; True: left out; False: go back."""
+        value = float(self.strategy.sum(loss.clone()))
+        norm = float(self.strategy.grad_norm) if self.strategy.dtype != "fp16" else 0.0
+        finding = self.guard.judge(value, norm)
+        if finding == "fine":
+            self.guard.recent.pop()  # remembered when it is read
+            return None
+        action = self.settings.on_nan if finding == "nan" else self.settings.on_spike
+        if action in ("tell", "stop"):
+            return None
+        self._report(finding, self.state.step, value, action)
+        self.strategy.forget_gradients()
+        if action == "roll_back":
+            return False
+        self.state.skipped += 1
+        self.loss = value if math.isfinite(value) else self.loss
+        return True
+
+    def _read_losses(self) -> None:
+        """Take the pending losses into the state.
 
         Raises:
-            UserError: one of them is no finite number.
+            UserError: one of them is no finite number, or jumped and the settings say to stop.
         """
-        losses = self.strategy.sum(torch.stack(self.pending)).tolist()
+        if not self.pending:
+            return
+        losses = self.strategy.sum(torch.stack([loss for loss, _ in self.pending])).tolist()
+        norms = [float(norm) for _, norm in self.pending]
+        self.grad_norm = norms[-1]
         self.pending.clear()
         for step, loss in enumerate(losses, self.state.step - len(losses)):
-            if not math.isfinite(loss):
+            finding = self.guard.judge(loss)
+            if finding == "nan":
                 self._diverged(step, loss)
+            elif finding == "spike":
+                self._report(finding, step, loss, self.settings.on_spike)
+                self.guard.remember(loss)
+                if self.settings.on_spike == "stop":
+                    self._stop(f"the training loss jumped to {loss:.4f} at step {step + 1}", step)
         self.state.loss_sum += math.fsum(losses)
         self.state.loss_count += len(losses)
-        return float(losses[-1])
+        self.loss = float(losses[-1])
+
+    def _report(self, finding: str, step: int, loss: float, action: str) -> None:
+        """Tell of a step that stands out, and of its samples."""
+        what = "is no finite number" if finding == "nan" else f"jumped to {loss:.4f}"
+        usual = f"; {self.guard.expected()} was usual" if len(self.guard.recent) > 1 else ""
+        done = {"skip": ": left out", "roll_back": ": going back", "stop": "", "tell": ""}[action]
+        self.say(
+            f"step {step + 1}: the loss {what}{usual}{done}. Windows {self._samples(step)}; "
+            f"`textmill trace --step {step + 1}` shows their documents"
+        )
+        samples = list(self.feed.samples(self.state.data_step(step)))[:64]
+        event = {"step": step + 1, "event": finding, "action": action, "samples": samples}
+        self._tell("row", event | ({"loss": loss} if math.isfinite(loss) else {}))
+
+    def _samples(self, step: int) -> str:
+        samples = self.feed.samples(self.state.data_step(step))
+        more = f" and {len(samples) - 16} more" if len(samples) > 16 else ""
+        return ", ".join(map(str, samples[:16])) + more
 
     def _diverged(self, step: int, loss: float) -> None:
-        samples = self.feed.samples(step)
-        shown = ", ".join(map(str, samples[:16])) + (
-            f" and {len(samples) - 16} more" if len(samples) > 16 else ""
-        )
+        self._stop(f"the training loss is {loss} at step {step + 1}: the model has diverged", step)
+
+    def _stop(self, what: str, step: int) -> None:
         raise UserError(
-            f"the training loss is {loss} at step {step + 1}: the model has diverged",
-            expected="a finite loss",
-            found=f"{loss} on samples {shown}",
+            what,
+            expected="a finite loss, without jumps",
+            found=f"it on samples {self._samples(step)}",
             where="checkpoints/metrics.jsonl shows the way there",
             hint="lower train.lr and train.muon_lr, lengthen train.warmup or lower train.clip; "
-            "`textmill trace --sample N` shows the text of a sample",
+            "`textmill trace --sample N` shows the text of a sample; train.on_nan and train.on_spike can skip the "
+            "step or roll back",
         )
+
+    def _roll_back(self, metrics: Metrics) -> None:
+        """Go back to the last checkpoint, and pass the windows over that lie between it and the bad step."""
+        self.saver.wait()
+        bad, passed = self.state.step, self.state.passed_over
+        found = self._find(self.state.fingerprint)
+        if found is None:
+            self.say("there is no checkpoint to go back to: the step is left out instead")
+            self.state.skipped += 1
+            self.state.step += 1
+            return
+        if len(passed) >= MOST_RETURNS:
+            self._stop(f"the loss broke {MOST_RETURNS + 1} times in spite of going back", bad)
+        self.state = found[1]
+        self._restore(*found)
+        start = self.state.step
+        offset = max((old for _, old in passed), default=0) + bad - start + 1
+        self.state.passed_over = [*(entry for entry in passed if entry[0] < start), [start, offset]]
+        self.guard = Guard(self.settings, self.state.recent)
+        self.pending.clear()
+        metrics.forget_after(start)
+        self.say(f"back at step {start}; going on with windows behind the bad ones")
+
+    def _restore(self, folder: str, state: TrainerState) -> None:
+        local = self.store.local(folder)
+        self.strategy.load(self.trainee.read(local), read_optimizer(self.store, folder))
+        self.strategy.restore_scaling(state.loss_scale)
+
+    def _find(self, fingerprint: str) -> tuple[str, TrainerState] | None:
+        """The newest checkpoint, as process 0 sees it."""
+        found = find_checkpoint(self.store, fingerprint, self.say) if self.world.first else None
+        folder, record = self.world.broadcast((found[0], found[1].record()) if found else (None, None))
+        return (folder, TrainerState.from_record(record)) if folder else None
+
+    def _validate(self, to_be_saved: bool) -> None:
+        state = self.state
+        numbers = validate(self.strategy, self.validation, self.settings)
+        state.validation_loss = loss = numbers["validation_loss"]
+        if to_be_saved and (state.best_loss is None or loss < state.best_loss):
+            state.best_step, state.best_loss = state.step, loss
+        self._tell("row", {"step": state.step, **numbers})
 
     def _save(self) -> None:
         self.state.loss_scale = self.strategy.scaling()
         weights, optimizer = self.strategy.weights(), self.strategy.optimizer_state()
-        folder = write_checkpoint(
-            self.store, self.scratch, self.trainee, Snapshot(self.state.record(), weights, optimizer)
-        )
-        remove_old(self.store, self.settings.keep_last)
-        self._tell("saved", folder)
+        if self.world.first:
+            self.saver.save(Snapshot(self.state.record(), weights, optimizer))
 
-    def _training_row(self, grad_norm: float, rate: float) -> dict[str, Any]:
+    def _training_row(self, rate: float) -> dict[str, Any]:
         state = self.state
-        state.last_loss = state.loss_sum / state.loss_count
+        if state.loss_count:
+            state.last_loss = state.loss_sum / state.loss_count
         state.loss_sum, state.loss_count = 0.0, 0
-        return {
+        loss = state.last_loss if state.last_loss is not None else math.nan
+        row = {
             "step": state.step,
             "tokens": state.tokens,
-            "loss": round(state.last_loss, 6),
+            "loss": round(loss, 6),
+            "perplexity": round(math.exp(min(loss, 700)), 4),
             "lr": self.strategy.rates[0],
-            "grad_norm": round(grad_norm, 6),
+            "grad_norm": round(self.grad_norm, 6),
             "tokens_per_second": round(rate, 1),
         }
-
-    def _row(self, metrics: Metrics, row: dict[str, Any]) -> None:
-        metrics.add(row)
-        self._tell("row", row)
+        peak = peak_flops(self.device)
+        if peak:
+            flops = self.trainee.flops_per_token(self.feed.seq_len)
+            row["mfu"] = round(rate * flops / peak / self.world.size, 4)
+        return row
 
     def _tell(self, event: str, *arguments: Any) -> None:
         for watcher in self.watchers:
@@ -287,10 +447,11 @@ class _Loop:
         parameters, state = self.trainee.parameters, self.state
         total = state.steps * self.step_tokens
         left = (state.steps - state.step) * self.step_tokens
+        shared = f" × {self.world.size}" if self.world.size > 1 else ""
         return (
             f"{parameters / 1e6:.2f} M parameters, {total / 1e6:.2f} M tokens in {state.steps} steps "
             f"({total / parameters:.1f} tokens per parameter; 20 is compute-optimal, arXiv:2203.15556), "
-            f"{rate:,.0f} tokens/s on {state.device}: about {left / rate:.0f} s to go"
+            f"{rate:,.0f} tokens/s on {state.device}{shared}: about {left / rate:.0f} s to go"
         )
 
 

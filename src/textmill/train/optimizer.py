@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 OptimizerName = Literal["adamw", "muon"]
 
@@ -105,8 +106,8 @@ class Muon(torch.optim.Optimizer):
                 momenta = [self._momentum(parameter) for parameter in parameters]
                 gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-                nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
-                updates = list(orthogonalise(nesterov).unbind())
+                nesterov = torch._foreach_lerp(gradients, momenta, group["momentum"])
+                updates = _orthogonalised(nesterov)
                 if group["weight_decay"]:
                     torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
                 scale = max(1.0, rows / columns) ** 0.5
@@ -119,6 +120,22 @@ class Muon(torch.optim.Optimizer):
             state["momentum_buffer"] = torch.zeros_like(parameter)
         buffer: Tensor = state["momentum_buffer"]
         return buffer
+
+
+def _orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Each of them; of those that are shared out among processes (FSDP2), every process computes the whole."""
+    whole = torch.stack([_whole(matrix) for matrix in matrices])
+    found = list(orthogonalise(whole).unbind())
+    return [
+        distribute_tensor(update, matrix.device_mesh, matrix.placements, src_data_rank=None)
+        if isinstance(matrix, DTensor)
+        else update
+        for update, matrix in zip(found, matrices, strict=True)
+    ]
+
+
+def _whole(matrix: Tensor) -> Tensor:
+    return matrix.full_tensor() if isinstance(matrix, DTensor) else matrix
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ from textmill.model.hf import SAMPLING
 from textmill.train.card import model_card
 from textmill.train.checkpoint import OPTIMIZER, STATE
 from textmill.train.loop import Trained
-from textmill.train.metrics import PATH as METRICS
 from textmill.train.settings import TrainSection
 from textmill.train.store import Store
+from textmill.train.watchers.metrics import PATH as METRICS
 
 TOKENIZER_SUFFIXES = (".json", ".model", ".tiktoken", ".jinja")
 MODEL_FILES = ("config.json", "generation_config.json")

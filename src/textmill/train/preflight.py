@@ -17,8 +17,8 @@ from torch import nn
 from textmill.train.batch import TokenBatch, next_token_targets
 from textmill.train.forecast import Job
 from textmill.train.memory import MemoryTracker, StepMemory, measure_step, without_contents
+from textmill.train.parallel.strategy import Strategy
 from textmill.train.settings import TrainSection
-from textmill.train.strategy import Strategy
 from textmill.train.trainee import Objective, Trainee
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 Schedule = Literal["constant", "cosine", "linear", "wsd"]
@@ -39,3 +40,23 @@ def rate_factor(
     left = min(1.0, (steps - step) / max(1, length))
     share = left if schedule != "cosine" else 0.5 * (1 - math.cos(math.pi * left))
     return floor + (1 - floor) * share
+
+
+def row_length(step: int, steps: int, seq_len: int, stages: Mapping[int, float] | None) -> int:
+    """Tokens of a row at a step.
+
+    Args:
+        step: counted from 0.
+        steps: of the whole run.
+        seq_len: tokens of a window.
+        stages: shares of the steps at shorter lengths, from the shortest on; the rest is at full length.
+
+    >>> [row_length(step, 10, 512, {128: 0.2, 256: 0.3}) for step in range(7)]
+    [128, 128, 256, 256, 256, 512, 512]
+    """
+    end = 0.0
+    for length, share in sorted((stages or {}).items()):
+        end += share * steps
+        if step < round(end, 6):
+            return length
+    return seq_len

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from textmill.model.config import LlamaConfig
 from textmill.model.presets import PRESETS, Shape, shape_config
 from textmill.steps import Count, Settings, StageContext, StageResult
+from textmill.steps.settings import InputPath
 from textmill.train.defaults import DEFAULTS
 from textmill.train.depth import depth_shape
 from textmill.train.start_settings import StartSettings
@@ -25,7 +26,34 @@ class ModelShape(Settings):
     )
     intermediate_size: int = Field(gt=0, description="Width inside the MLP, in numbers.")
     tie_embeddings: bool = Field(default=True, description="Whether the output layer is the embedding table.")
+    qk_norm: bool = Field(
+        default=False, description="Norm queries and keys per head; Hugging Face calls that Qwen3."
+    )
     rope_theta: float = Field(default=10_000.0, gt=0, description="Base of the rotary frequencies.")
+
+
+class TokenSource(Settings):
+    """One of several sets of tokens to train on."""
+
+    tokens: InputPath | None = Field(
+        default=None,
+        description="Another run's tokens/ folder, with the same tokenizer; this run's own if left out.",
+    )
+    weight: float = Field(gt=0, description="Share of the windows, in proportion to the other sources.")
+
+
+class DeepSpeedSettings(Settings):
+    """ZeRO of DeepSpeed (https://arxiv.org/abs/1910.02054)."""
+
+    stage: Literal[1, 2, 3] = Field(
+        default=2,
+        description="What is shared out among the processes: 1 optimiser state, 2 gradients too, 3 weights too.",
+    )
+    offload: bool = Field(default=False, description="Keep the optimiser's state in the CPU's memory.")
+    config: InputPath | None = Field(
+        default=None,
+        description="A DeepSpeed configuration (JSON) whose values are taken where this section says nothing.",
+    )
 
 
 class TrainSection(StartSettings):
@@ -50,7 +78,38 @@ class TrainSection(StartSettings):
     epochs: float | None = Field(
         default=None,
         gt=0,
-        description="Training budget in passes over the data; 1 if tokens is not given either.",
+        description="Training budget in passes over the data; 1 if nothing else limits the training.",
+    )
+    steps: Count | None = Field(default=None, gt=0, description="Training budget in optimiser steps.")
+    seq_len: int | None = Field(
+        default=None, gt=1, description="Tokens per window; tokens.seq_len if left out."
+    )
+    stride: int = Field(
+        default=0,
+        ge=0,
+        description="Tokens that a window shares with the one before it; less than its length.",
+    )
+    windows: Literal["stream", "documents", "packed"] = Field(
+        default="stream",
+        description="stream: cut one after the other through all documents; documents: within each document; "
+        "packed: whole documents packed together, best fit first.",
+    )
+    min_tokens: int | None = Field(
+        default=None,
+        gt=1,
+        description="Windows with fewer tokens are dropped; 50 if left out, and stream keeps full ones only.",
+    )
+    mask_documents: bool = Field(
+        default=False,
+        description="Attention stays inside of documents, and nothing is predicted across them.",
+    )
+    mixture: list[TokenSource] | None = Field(
+        default=None, description="Train on several sets of tokens by weight; each is repeated as needed."
+    )
+    seq_len_schedule: dict[int, float] | None = Field(
+        default=None,
+        description="Begin with shorter rows: {256: 0.1, 512: 0.2} cuts windows into rows of 256 tokens for a tenth "
+        "of the steps, then of 512 for a fifth; a step has as many tokens as ever.",
     )
     batch_size: int | None = Field(default=None, gt=0, description="Sequences per optimiser step.")
     micro_batch_size: int | None = Field(
@@ -92,12 +151,34 @@ class TrainSection(StartSettings):
     )
     dtype: Literal["fp32", "bf16", "fp16"] | None = Field(
         default=None,
-        description="Precision of the forward pass; bf16 on a GPU and fp32 on a CPU if left out. fp16 scales the "
-        "loss.",
+        description="Precision of the forward pass. Left out: bf16 on a GPU, and on a CPU fp32, whose products a "
+        "CPU with bfloat16 matrix units (AMX) rounds to bfloat16. fp16 scales the loss.",
     )
     compile: bool = Field(
         default=False, description="Compile the blocks with torch.compile; needs a C++ compiler on a CPU."
     )
+    activation_checkpointing: Literal["none", "selective", "full"] = Field(
+        default="none",
+        description="Compute activations again in the backward pass instead of keeping them: all but products of "
+        "matrices and attention, or all inside of blocks. Less memory, same result.",
+    )
+    parallel: Literal["auto", "ddp", "fsdp", "deepspeed"] = Field(
+        default="auto",
+        description="How several processes share the work: ddp copies the model, fsdp (FSDP2) and deepspeed (ZeRO) "
+        "share it out; auto: ddp below a billion parameters, fsdp above.",
+    )
+    processes: int | None = Field(
+        default=None,
+        gt=0,
+        description="Processes on this machine, one per GPU; all GPUs if left out, one process on a CPU. Under "
+        "torchrun or --launch it is these that count.",
+    )
+    wrap: str | None = Field(
+        default=None,
+        description="Class of the layers that fsdp shares out one by one (LlamaDecoderLayer); the model's blocks if "
+        "left out.",
+    )
+    deepspeed: DeepSpeedSettings = Field(default=DeepSpeedSettings(), description="With parallel: deepspeed.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where to train; auto: a GPU if any."
     )
@@ -113,6 +194,28 @@ class TrainSection(StartSettings):
         default=500, gt=0, description="Steps between checkpoints; the last step always has one."
     )
     keep_last: int = Field(default=2, gt=0, description="Checkpoints kept, the newest ones.")
+    keep_best: bool = Field(
+        default=True,
+        description="Keep the checkpoint with the lowest validation loss too; it is measured at every checkpoint.",
+    )
+    on_nan: Literal["stop", "skip", "roll_back"] = Field(
+        default="stop",
+        description="When the loss or the gradient is no finite number: stop, skip the step, or go back to the last "
+        "checkpoint and pass the step's windows over.",
+    )
+    on_spike: Literal["tell", "skip", "roll_back", "stop"] = Field(
+        default="tell", description="When the loss jumps: name the step's windows, and what else to do."
+    )
+    spike: float = Field(
+        default=8.0,
+        gt=0,
+        description="A jump: this many standard deviations above the mean of the last 100 losses.",
+    )
+    watch: list[Literal["tensorboard", "wandb"]] = Field(
+        default=["tensorboard"],
+        description="Where curves go beside checkpoints/metrics.jsonl: TensorBoard files in checkpoints/logs/, "
+        "Weights & Biases (its own environment variables apply).",
+    )
     log_every: int = Field(default=10, gt=0, description="Steps between rows of checkpoints/metrics.jsonl.")
     validate_every: int = Field(
         default=250,
@@ -135,22 +238,31 @@ class TrainSection(StartSettings):
     @model_validator(mode="after")
     def _one_of_each(self) -> TrainSection:
         self.check_start(preset=self.preset, shape=self.shape)
-        if self.tokens is not None and self.epochs is not None:
-            raise ValueError("tokens and epochs exclude each other; leave one out")
+        budgets = [name for name in ("tokens", "epochs", "steps") if getattr(self, name) is not None]
+        if len(budgets) > 1:
+            raise ValueError(f"{' and '.join(budgets)} exclude each other; give one")
+        if self.seq_len is not None and self.stride >= self.seq_len:
+            raise ValueError(
+                f"windows of {self.seq_len} tokens with a stride of {self.stride} never move on: the stride is what "
+                "two windows share and must be smaller"
+            )
+        if self.stride and self.windows == "packed":
+            raise ValueError("packed windows share no tokens; leave stride out, or choose other windows")
+        if self.parallel == "deepspeed" and self.optimizer == "muon":
+            raise ValueError("DeepSpeed trains with adamw here; muon works with ddp and fsdp")
+        if self.parallel == "fsdp" and self.dtype == "fp16":
+            raise ValueError("fp16 does not work with fsdp: use bf16, or ddp or deepspeed")
+        if sum((self.seq_len_schedule or {}).values()) > 1:
+            raise ValueError("the shares of seq_len_schedule are more than the whole training")
         return self
 
     @classmethod
     def cosmetic_fields(cls) -> tuple[str, ...]:
         """Where to compute, in what pieces and how often to save changes no weight but for rounding."""
         return (
-            "checkpoint_every",
-            "keep_last",
-            "micro_batch_size",
-            "compile",
-            "device",
-            "threads",
-            "inspect",
-        )
+            "activation_checkpointing", "checkpoint_every", "compile", "deepspeed", "device", "inspect", "keep_best",
+            "keep_last", "micro_batch_size", "parallel", "processes", "threads", "watch", "wrap",
+        )  # fmt: skip
 
     def resolved(self) -> TrainSection:
         """The same settings with the preset's values in the fields left out."""
@@ -166,7 +278,7 @@ class TrainSection(StartSettings):
         if self.micro_batch_size is None:
             batch_size = self.batch_size or defaults.batch_size
             values["micro_batch_size"] = min(batch_size, defaults.micro_batch_size)
-        if self.tokens is None and self.epochs is None:
+        if self.tokens is None and self.epochs is None and self.steps is None:
             values["epochs"] = 1.0
         return self.model_copy(update=values)
 
@@ -193,6 +305,7 @@ class TrainSection(StartSettings):
             kv_heads=own.kv_heads or own.heads,
             intermediate_size=own.intermediate_size,
             tie_embeddings=own.tie_embeddings,
+            qk_norm=own.qk_norm,
             rope_theta=own.rope_theta,
         )
         return shape_config(shape, vocab_size, seq_len, eos_token_id)

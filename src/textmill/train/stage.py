@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from textmill.model.device import pick_device
 from textmill.steps import StageContext, StageResult
 from textmill.tokens.dataset import TokenSet
+from textmill.train.data import open_data
 from textmill.train.inspection import inspect_feed
-from textmill.train.loop import feed_of, train
+from textmill.train.loop import train
 from textmill.train.output import build_output, training_numbers
 from textmill.train.settings import TrainSection
 from textmill.train.trainees import trainee_of, with_depth
@@ -23,26 +22,22 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         UserError: see :func:`textmill.train.loop.train`, :func:`textmill.train.trainees.trainee_of` and
             :func:`textmill.train.inspection.check_batches`.
     """
-    tokens = context.upstream("tokens").numbers
     folder, tokenizer = context.local("tokens"), context.local("tokenizer")
-    samples = TokenSet(folder, "train")
-    held_out = tokens["splits"].get("validation", {})
-    validation = TokenSet(folder, "validation") if held_out.get("samples") else None
-    data = hashlib.sha256((folder / "index.json").read_bytes()).hexdigest()
+    samples = TokenSet(folder, "train", settings.seq_len)
     settings = with_depth(settings, samples.vocab_size, samples.seq_len)
     seed = context.seed if settings.seed is None else settings.seed
+    data = open_data(settings.resolved(), folder, seed, context.scratch)
     trainee = trainee_of(
         settings,
-        vocab_size=samples.vocab_size,
-        seq_len=samples.seq_len,
-        eos_id=samples.eos_id,
+        vocab_size=data.vocab_size,
+        seq_len=data.seq_len,
+        eos_id=data.eos_id,
         device=pick_device(settings.device),
         seed=seed,
         tokenizer=tokenizer / "tokenizer.json",
     )
-    feed = feed_of(samples, settings.resolved(), seed)
     inspect_feed(
-        feed,
+        data.feed,
         vocab_size=trainee.vocab_size,
         eos_id=samples.eos_id,
         stops_per_token=samples.documents / max(1, samples.tokens),
@@ -53,19 +48,20 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
     trained = train(
         settings,
         trainee,
-        feed,
+        data.feed,
         context,
         scratch=context.scratch,
         seed=context.seed,
-        validation=validation,
-        digest=data,
+        validation=data.validation,
+        digest=data.digest,
         progress=context.progress,
         say=context.say,
     )
-    numbers = training_numbers(trained, settings, windows=len(feed), seq_len=samples.seq_len)
+    numbers = training_numbers(trained, settings, windows=len(data.feed), seq_len=data.seq_len)
     # With these, the samples of any step can be named again (textmill trace --step).
     numbers["seed"] = seed
-    numbers["samples"] = len(samples)
+    numbers["samples"] = len(data.feed)
+    numbers["passed_over"] = trained.state.passed_over
     files = build_output(
         context,
         trained,
@@ -73,7 +69,7 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         numbers,
         context.scratch / MODEL,
         tokenizer_files=sorted(tokenizer.iterdir()),
-        data=data,
+        data=data.digest,
         seed=seed,
     )
     kept = {f"{MODEL}/{file.name}" for file in files}

@@ -23,6 +23,14 @@ class TrainerState:
         last_loss: loss in the last row of the metrics.
         torch: version of torch.
         device: where the steps ran.
+        loss_scale: state of the loss scaling of fp16.
+        recent: losses of the last steps, for the guard.
+        skipped: steps whose update was left out.
+        passed_over: pairs (step, offset): from this step on, the data order is read so many steps further on,
+            because a return to a checkpoint passed the windows over that made the loss jump.
+        validation_loss: the last one measured.
+        best_step: step of the checkpoint with the lowest validation loss.
+        best_loss: that loss.
     """
 
     fingerprint: str
@@ -37,11 +45,26 @@ class TrainerState:
     torch: str = ""
     device: str = ""
     loss_scale: dict[str, float] = field(default_factory=dict)
-    """State of the loss scaling of fp16."""
+    recent: list[float] = field(default_factory=list)
+    skipped: int = 0
+    passed_over: list[list[int]] = field(default_factory=list)
+    validation_loss: float | None = None
+    best_step: int | None = None
+    best_loss: float | None = None
+
+    def data_step(self, step: int | None = None) -> int:
+        """The number under which the data order knows a step (the next one if left out)."""
+        step = self.step if step is None else step
+        return step + max((offset for start, offset in self.passed_over if start <= step), default=0)
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
+        """As plain JSON values, some of them under Hugging Face's names as well."""
+        return asdict(self) | {
+            "global_step": self.step,
+            "max_steps": self.steps,
+            "best_metric": self.best_loss,
+            "best_model_checkpoint": None if self.best_step is None else f"checkpoint-{self.best_step}",
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> TrainerState:

@@ -17,6 +17,7 @@ from textmill.model.hf import read_tensors, write_tensors
 from textmill.model.llama import Llama
 from textmill.model.loss import linear_cross_entropy
 from textmill.train.batch import TokenBatch
+from textmill.train.masking import document_mask
 
 
 class Trainee(ABC):
@@ -79,6 +80,9 @@ class Trainee(ABC):
         """Weights at step 0, one by one, on the CPU; none for a model that comes with its weights."""
         return iter(())
 
+    def fill_buffers(self) -> None:  # noqa: B027 - most models have nothing to do
+        """Compute what is neither trained nor saved, after the model was moved from the ``meta`` device."""
+
     @property
     def parameters(self) -> int:
         """Number of parameters, a tied output layer counted once."""
@@ -100,7 +104,7 @@ class LlamaTrainee(Trainee):
 
     def nats(self, batch: TokenBatch, scale: float) -> Tensor:
         """Chunked cross-entropy over the residual stream."""
-        hidden = self.model.hidden(batch.tokens)
+        hidden = self.model.hidden(batch.tokens, mask=document_mask(batch.parts))
         return linear_cross_entropy(hidden, self.model.lm_head.weight, batch.targets, scale=scale)
 
     def blocks(self) -> Sequence[nn.Module]:
@@ -130,6 +134,10 @@ class LlamaTrainee(Trainee):
     def initial(self, seed: int) -> Iterator[tuple[str, Tensor]]:
         """Fresh weights, the same on any device (see :meth:`textmill.model.llama.Llama.fresh_weights`)."""
         return self.model.fresh_weights(torch.Generator().manual_seed(seed))
+
+    def fill_buffers(self) -> None:
+        """The rotary table."""
+        self.model.model.fill_rotary()
 
     def flops_per_token(self, seq_len: int) -> float:
         """By formula (see :meth:`textmill.model.config.LlamaConfig.training_flops_per_token`)."""

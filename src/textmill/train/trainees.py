@@ -66,10 +66,11 @@ def with_depth(settings: TrainSection, vocab_size: int, seq_len: int) -> TrainSe
     """The settings with what ``depth`` decides in the fields left out; as they are without one."""
     if settings.depth is None:
         return settings
-    budget = settings.tokens if settings.epochs is None else None
+    by_tokens = settings.steps is None and settings.epochs is None
+    budget = settings.tokens if by_tokens else None
     plan = plan_depth(settings.depth, vocab_size, seq_len, tokens=budget)
     values = {name: getattr(plan, name) for name in ("batch_size", "lr") if getattr(settings, name) is None}
-    if settings.tokens is None and settings.epochs is None:
+    if settings.tokens is None and settings.epochs is None and settings.steps is None:
         values["tokens"] = plan.tokens
     return settings.model_copy(update=values)
 

@@ -1,24 +1,28 @@
 """The loss curve: ``checkpoints/metrics.jsonl``, one JSON object per row.
 
 Training rows hold ``step`` (steps done), ``tokens`` (read so far), ``loss`` (nats per token, mean of the steps since
-the row before), ``lr`` (AdamW's), ``grad_norm`` (before clipping) and ``tokens_per_second``; validation rows hold
-``step`` and ``validation_loss``.
+the row before), ``perplexity``, ``lr`` (AdamW's), ``grad_norm`` (before clipping), ``tokens_per_second`` and, on a
+known GPU, ``mfu``. Validation rows hold ``step``, ``validation_loss``, ``perplexity``, where the bytes of the text
+are known ``bits_per_byte``, and for several sources ``sources``: the same by source. Rows with ``event`` tell of jumps
+of the loss, steps left out and returns to a checkpoint, with the ``samples`` of the step.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from textmill.train.store import Store
+from textmill.train.watchers.watcher import Watcher
 
 PATH = "checkpoints/metrics.jsonl"
 _PUBLISH_SECONDS = 5.0
 
 
-class Metrics:
+class Metrics(Watcher):
     """Rows so far, published as a whole from time to time.
 
     Args:
@@ -35,11 +39,19 @@ class Metrics:
             self.rows = [row for row in map(json.loads, lines) if row["step"] <= step]
         self._published = time.monotonic()
 
-    def add(self, row: dict[str, Any]) -> None:
+    def forget_after(self, step: int) -> None:
+        """Drop rows of steps that were undone; events stay."""
+        self.rows = [row for row in self.rows if row["step"] <= step or "event" in row]
+
+    def row(self, row: Mapping[str, Any]) -> None:
         """Append a row; the file follows within seconds, or at the next checkpoint."""
-        self.rows.append(row)
+        self.rows.append(dict(row))
         if time.monotonic() - self._published > _PUBLISH_SECONDS:
             self.publish()
+
+    def finished(self) -> None:
+        """Write all rows out, unless they are."""
+        self.publish()
 
     def publish(self) -> None:
         """Write all rows out."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from textmill.train.batch import TokenBatch
 from textmill.train.optimizer import build_optimizers, set_rate
+from textmill.train.parallel.world import World
 from textmill.train.settings import TrainSection
 from textmill.train.trainee import Objective, Trainee
 
@@ -25,17 +26,18 @@ class Strategy:
 
     Args:
         device: where to compute.
-        rank: number of this process.
-        world_size: number of processes.
+        world: which of how many processes this is.
 
     Attributes:
         objective: what is called forward.
+        grad_norm: norm of the last gradient before clipping.
     """
 
     objective: nn.Module
+    grad_norm: Tensor
 
-    def __init__(self, device: torch.device, rank: int = 0, world_size: int = 1) -> None:
-        self.device, self.rank, self.world_size = device, rank, world_size
+    def __init__(self, device: torch.device, world: World = World()) -> None:  # noqa: B008 - frozen
+        self.device, self.world = device, world
 
     def prepare(self, trainee: Trainee, settings: TrainSection, seed: int) -> None:
         """Put the model on its device, give it its first weights, build optimisers."""
@@ -48,7 +50,7 @@ class Strategy:
     def place(self, seed: int) -> None:
         """Put the model on its device with its first weights; sets :attr:`objective`."""
         self.trainee.model.to(self.device)
-        copy_weights(self.trainee.model, self.trainee.initial(seed))
+        self.copy_weights(self.trainee.initial(seed))
         self.objective = Objective(self.trainee)
 
     def build_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -76,20 +78,20 @@ class Strategy:
 
         Args:
             batch: on the device.
-            scale: of the loss: one by the tokens of the whole batch.
-            last: whether the update comes next, so that gradients must be the same on all processes.
+            scale: of the loss: one by the tokens of the whole batch, over all processes.
+            last: whether the update comes next, so that gradients must be summed over the processes.
         """
         loss = self.forward(batch, scale)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def clip(self, limit: float) -> Tensor:
-        """Shorten the gradient to ``limit`` at most (0: never); its norm before."""
+    def clip(self, limit: float) -> None:
+        """Shorten the gradient to ``limit`` at most (0: never); sets :attr:`grad_norm`."""
         if self.scaler.is_enabled():
             for optimizer in self.optimizers:
                 self.scaler.unscale_(optimizer)
         trained = [p for p in self.trainee.model.parameters() if p.grad is not None]
-        return torch.nn.utils.clip_grad_norm_(trained, limit or math.inf)
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(trained, limit or math.inf)
 
     def update(self, rate: float) -> None:
         """Move the weights at ``rate`` times the peak learning rates, and forget the gradients."""
@@ -106,26 +108,40 @@ class Strategy:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
+        if self.world.size > 1:
+            values = values.to(self.device)
+            torch.distributed.all_reduce(values)
         return values
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the saved parameters, whole, on the CPU; filled in process 0 alone. All processes must call."""
-        return {name: p.detach().to("cpu", copy=True) for name, p in self.trainee.saved()}
+        return self.gathered(self.trainee.saved())
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """A copy of the optimisers' state as ``<parameter>/<entry>``, likewise."""
-        return {
-            f"{name}/{key}": value.detach().to("cpu", copy=True) for name, _, key, value in self._entries()
-        }
+        return self.gathered((f"{name}/{key}", value) for name, _, key, value in self._entries())
+
+    def gathered(self, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+        """Copies on the CPU, in process 0 alone."""
+        if not self.world.first:
+            return {}
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors}
 
     def load(self, weights: Iterable[tuple[str, Tensor]], optimizer: Iterable[tuple[str, Tensor]]) -> None:
         """Put back what :meth:`weights` and :meth:`optimizer_state` gave."""
-        copy_weights(self.trainee.model, weights)
+        self.copy_weights(weights)
         where = {name: (one, p) for one, _, name, p in self._parameters()}
         for key, value in optimizer:
             name, _, entry = key.rpartition("/")
             one, parameter = where[name]
-            one.state[parameter][entry] = self.like(value, parameter)
+            one.state[parameter][entry] = self.like(value, parameter) if value.ndim else value.clone()
+
+    @torch.no_grad()
+    def copy_weights(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Copy whole weights into the parameters of their names."""
+        parameters = dict(self.trainee.model.named_parameters())
+        for name, value in weights:
+            parameters[name].copy_(value)
 
     def like(self, value: Tensor, parameter: Tensor) -> Tensor:
         """An entry of an optimiser's state on the device of its parameter."""
@@ -161,11 +177,3 @@ class Strategy:
         for optimizer, _, name, parameter in self._parameters():
             for key, value in optimizer.state.get(parameter, {}).items():
                 yield name, parameter, key, value
-
-
-@torch.no_grad()
-def copy_weights(model: nn.Module, weights: Iterable[tuple[str, Tensor]]) -> None:
-    """Copy weights into the parameters of their names."""
-    parameters = dict(model.named_parameters())
-    for name, value in weights:
-        parameters[name].copy_(value)
