@@ -17,13 +17,14 @@ lies now.
 
 from textmill.documents.batch import Batch
 from textmill.documents.identity import derived_id, document_id, format_id, parse_id
-from textmill.documents.schema import DOCUMENT_SCHEMA, Document, Failure
+from textmill.documents.schema import DOCUMENT_SCHEMA, Document, Dropped, Failure
 from textmill.documents.shards import ShardWriter, read_batches
 
 __all__ = [
     "DOCUMENT_SCHEMA",
     "Batch",
     "Document",
+    "Dropped",
     "Failure",
     "ShardWriter",
     "derived_id",

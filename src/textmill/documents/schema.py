@@ -52,3 +52,29 @@ class Failure:
     reason: str
     url: str | None = None
     rule: str = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A record that a source leaves out by a rule of its own: counted as ``dropped``, and visible in the ledger.
+
+    Nothing is wrong with it; it is no text that the recipe asks for, such as an image in a web archive.
+
+    Attributes:
+        locator: logical place inside the source.
+        rule: name of the rule: ``media_type``, ``status`` …
+        label: what the rule looked at: ``image/png``, ``404`` …
+        url: web address, if any.
+        detail: a sentence more, if there is one.
+    """
+
+    locator: str
+    rule: str
+    label: str
+    url: str | None = None
+    detail: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Rule, and what it looked at."""
+        return f"{self.rule}: {self.label}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from textmill.documents import Batch, Document, Failure, ShardWriter, document_id
+from textmill.documents import Batch, Document, Dropped, Failure, ShardWriter, document_id
 from textmill.errors import ConservationError
 from textmill.pipeline.settings_codec import decode
 from textmill.steps import SourceSettings, Split, StepContext
@@ -63,6 +63,7 @@ class _Shards:
         self.pending: list[Document] = []
         self.pending_bytes = 0
         self.failures: list[Failure] = []
+        self.dropped: list[Dropped] = []
         self._open()
 
     def _open(self) -> None:
@@ -71,17 +72,20 @@ class _Shards:
         self.verdicts = VerdictTable()
         self.identifiers: set[bytes] = set()
 
-    def add(self, record: Document | Failure, report: Report) -> None:
+    def add(self, record: Document | Failure | Dropped, report: Report) -> None:
         if isinstance(record, Failure):
             self.failures.append(record)
+        elif isinstance(record, Dropped):
+            self.dropped.append(record)
         else:
             self.pending.append(record)
             # Characters are at most as many as bytes; close enough to bound a batch.
             self.pending_bytes += len(record.text)
-        if self.pending_bytes >= _BATCH_BYTES or len(self.pending) + len(self.failures) >= _BATCH_DOCUMENTS:
+        waiting = len(self.pending) + len(self.failures) + len(self.dropped)
+        if self.pending_bytes >= _BATCH_BYTES or waiting >= _BATCH_DOCUMENTS:
             self._flush(report)
             full = self.writer.text_bytes >= self.item["shard_bytes"]
-            if full or self.writer.documents >= SHARD_DOCUMENTS:
+            if full or len(self.identifiers) >= SHARD_DOCUMENTS:
                 self._close()
                 self._open()
 
@@ -91,39 +95,44 @@ class _Shards:
         self.writer.write(batch)
         kept = len(batch)
         self.verdicts.add(batch.records, batch.code_points, ["kept"] * kept, [None] * kept, [None] * kept, {})
-        if self.failures:
-            self._write_failures()
-        taken = kept + len(self.failures)
+        failed, dropped = len(self.failures), len(self.dropped)
+        if failed:
+            reasons = [failure.reason for failure in self.failures]
+            rules = [failure.rule for failure in self.failures]
+            self._write_unkept("failed", self.failures, rules, detail=reasons)
+        if dropped:
+            labels = [record.label for record in self.dropped]
+            details = [record.detail for record in self.dropped]
+            rules = [record.rule for record in self.dropped]
+            self._write_unkept("dropped", self.dropped, rules, label=labels, detail=details)
+        taken = kept + failed + dropped
         characters = int(batch.code_points.sum())
-        self.count += StepCount(STEP, taken, kept, 0, len(self.failures), characters, characters)
+        self.count += StepCount(STEP, taken, kept, dropped, failed, characters, characters)
         report(documents=taken, bytes=batch.text_bytes)
-        self.pending, self.failures, self.pending_bytes = [], [], 0
+        self.pending, self.failures, self.dropped, self.pending_bytes = [], [], [], 0
 
-    def _write_failures(self) -> None:
-        failed = self.failures
-        identifiers = [document_id(self.source, failure.locator) for failure in failed]
-        self._check_unique(identifiers, [failure.locator for failure in failed])
+    def _write_unkept(
+        self,
+        action: Literal["dropped", "failed"],
+        unkept: Sequence[Failure | Dropped],
+        rules: list[str],
+        **columns: list[str] | list[str | None],
+    ) -> None:
+        identifiers = [document_id(self.source, record.locator) for record in unkept]
+        self._check_unique(identifiers, [record.locator for record in unkept])
+        count = len(unkept)
         records = pa.RecordBatch.from_arrays(
             [
                 pa.array(identifiers, pa.binary(16)),
-                pa.array([self.source] * len(failed), pa.string()),
-                pa.array([failure.locator for failure in failed], pa.string()),
-                pa.array([failure.url for failure in failed], pa.string()),
+                pa.array([self.source] * count, pa.string()),
+                pa.array([record.locator for record in unkept], pa.string()),
+                pa.array([record.url for record in unkept], pa.string()),
             ],
             schema=pa.schema([VERDICT_SCHEMA.field(name) for name in ("id", "source", "locator", "url")]),
         )
-        reasons = [failure.reason for failure in failed]
-        rules = [failure.rule for failure in failed]
-        self.events.add(records, "failed", STEP, rule=rules, detail=reasons)
-        characters = pa.array([0] * len(failed)).to_numpy()
-        self.verdicts.add(
-            records,
-            characters,
-            ["failed"] * len(failed),
-            [STEP] * len(failed),
-            rules,
-            {},
-        )
+        self.events.add(records, action, STEP, rule=rules, **columns)
+        no_characters = pa.array([0] * count).to_numpy()
+        self.verdicts.add(records, no_characters, [action] * count, [STEP] * count, rules, {})
 
     def _check_unique(self, identifiers: list[bytes], locators: list[str]) -> None:
         for identifier, locator in zip(identifiers, locators, strict=True):

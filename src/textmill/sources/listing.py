@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from textmill.errors import UserError
 
 if TYPE_CHECKING:
     from textmill.sources.files import Files
+    from textmill.sources.warc import Warc
 
 FORMATS = {
     ".txt": "text",
@@ -29,6 +30,29 @@ FORMATS = {
     ".parquet": "parquet",
 }
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the names of a source's files tell.
+
+    Attributes:
+        formats: format by the end of the name, without that of the compression.
+        compressions: compression by the end of the name.
+        otherwise: format of a file that is named itself and whose name tells nothing; None where that is a mistake.
+        hint: what to do about that mistake.
+    """
+
+    formats: Mapping[str, str]
+    compressions: Mapping[str, str]
+    otherwise: str | None = None
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.formats)}, perhaps with {', '.join(self.compressions)}"
+
+
+TEXT_NAMES = Names(FORMATS, COMPRESSIONS, hint="say what it is with format: text, jsonl, json or parquet")
 
 
 @dataclass(frozen=True)
@@ -52,8 +76,12 @@ class InputFile:
     compression: str | None
 
 
-def list_files(settings: Files) -> list[InputFile]:
+def list_files(settings: Files | Warc, names: Names = TEXT_NAMES) -> list[InputFile]:
     """The files that ``settings.paths`` means, sorted by locator, bytewise.
+
+    Args:
+        settings: paths, the options of their file system, and what the files hold if their names do not tell.
+        names: what their names tell.
 
     Raises:
         UserError: a path is missing, nothing matches, a file may not be read, two files share a locator.
@@ -61,7 +89,7 @@ def list_files(settings: Files) -> list[InputFile]:
     entries = [settings.paths] if isinstance(settings.paths, str) else settings.paths
     found: dict[str, InputFile] = {}
     for entry in entries:
-        for file in _list_entry(entry, settings, keep_name=len(entries) > 1):
+        for file in _list_entry(entry, settings, names, keep_name=len(entries) > 1):
             # A file that two entries mean is read once, under the first name.
             found.setdefault(file.url, file)
     files = sorted(found.values(), key=lambda file: (file.locator.encode(), file.url))
@@ -75,23 +103,23 @@ def list_files(settings: Files) -> list[InputFile]:
     return files
 
 
-def split_suffixes(name: str) -> tuple[str | None, str | None]:
+def split_suffixes(name: str, names: Names = TEXT_NAMES) -> tuple[str | None, str | None]:
     """Format and compression that a file's name tells, each None when it tells none."""
     stem, suffix = posixpath.splitext(name.lower())
-    compression = COMPRESSIONS.get(suffix)
+    compression = names.compressions.get(suffix)
     if compression:
         suffix = posixpath.splitext(stem)[1]
-    return FORMATS.get(suffix), compression
+    return names.formats.get(suffix), compression
 
 
-def _list_entry(entry: str, settings: Files, keep_name: bool) -> Iterator[InputFile]:
+def _list_entry(entry: str, settings: Files | Warc, names: Names, keep_name: bool) -> Iterator[InputFile]:
     try:
         fs, path = url_to_fs(entry, **settings.storage_options)
         local = isinstance(fs, LocalFileSystem)
         kind = _kind(fs, path)
         if kind == "directory":
             path = path.rstrip("/") or "/"
-            listed = _walk(path) if local else _found(fs.find(path, detail=True))
+            listed = _walk(path, names) if local else _found(fs.find(path, detail=True))
             root = path if not keep_name else posixpath.dirname(path)
         elif kind == "file":
             listed = iter([(path, fs.info(path))])
@@ -108,9 +136,11 @@ def _list_entry(entry: str, settings: Files, keep_name: bool) -> Iterator[InputF
         skipped = 0
         for name, info in listed:
             relative = _relative(name, root)
-            format_, compression = split_suffixes(name)
+            format_, compression = split_suffixes(name, names)
             if settings.format != "auto":
                 format_ = settings.format
+            elif format_ is None and kind == "file":
+                format_ = names.otherwise
             if kind != "file" and _hidden(relative):
                 continue
             if format_ is None:
@@ -118,8 +148,8 @@ def _list_entry(entry: str, settings: Files, keep_name: bool) -> Iterator[InputF
                     raise UserError(
                         "cannot tell from its name what this file holds",
                         where=entry,
-                        expected=f"a name that ends in {', '.join(FORMATS)}, perhaps with .gz, .bz2, .xz, .zst",
-                        hint="say what it is with format: text, jsonl, json or parquet",
+                        expected=f"a name that ends in {names}",
+                        hint=names.hint,
                     )
                 skipped += 1
                 continue
@@ -146,9 +176,9 @@ def _list_entry(entry: str, settings: Files, keep_name: bool) -> Iterator[InputF
         raise UserError(
             what,
             where=entry,
-            expected=f"files whose names end in {', '.join(FORMATS)}, perhaps with .gz, .bz2, .xz, .zst",
+            expected=f"files whose names end in {names}",
             found=f"{skipped} files with other names" if skipped else "nothing",
-            hint="check the path" + ("; or say what the files hold with format: text" if skipped else ""),
+            hint="check the path" + (f"; or {names.hint}" if skipped and names.hint else ""),
         )
 
 
@@ -160,7 +190,7 @@ def _kind(fs: Any, path: str) -> str | None:
         return None
 
 
-def _walk(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _walk(folder: str, names: Names) -> Iterator[tuple[str, dict[str, Any]]]:
     """Files below a local folder, through linked folders too but never round in a circle."""
     pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [(folder, ())]
     while pending:
@@ -177,7 +207,7 @@ def _walk(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 elif entry.is_file():
                     status = entry.stat()
                     yield entry.path, {"size": status.st_size, "mtime": status.st_mtime_ns}
-                elif entry.is_symlink() and split_suffixes(entry.name)[0]:
+                elif entry.is_symlink() and split_suffixes(entry.name, names)[0]:
                     raise UserError("input is a link to nowhere", where=entry.path, hint="mend or remove it")
 
 

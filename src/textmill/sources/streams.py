@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     from textmill.sources.files import Files
+    from textmill.sources.warc import Warc
 
 _CHUNK = 2**20
 # Compressed bytes fed at a time, and the most that may come out of them: a bomb unfolds in small pieces, and
@@ -44,7 +45,7 @@ class Line:
     size: int
 
 
-def open_file(settings: Files, url: str) -> BinaryIO:
+def open_file(settings: Files | Warc, url: str) -> BinaryIO:
     """Open a local path or URL for reading.
 
     Raises:

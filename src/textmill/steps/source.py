@@ -2,8 +2,8 @@
 
 ``plan`` cuts the input into splits of about a shard's worth of text, from names, sizes and (where a record
 number must be known) counts alone, so that parallelism never depends on how the files were cut. ``read``
-gives the records of one split: documents, or failures with their reason. A source whose input is not on this
-machine yet gathers it first.
+gives the records of one split: documents, failures with their reason, and what a rule of the source's own leaves out.
+A source whose input is not on this machine yet gathers it first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from textmill.steps.context import StepContext
 from textmill.steps.settings import Settings
 
 if TYPE_CHECKING:
-    from textmill.documents import Document, Failure
+    from textmill.documents import Document, Dropped, Failure
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Split:
 class SourceReader(Protocol):
     """An opened source."""
 
-    def read(self, split: Split) -> Iterator[Document | Failure]:
+    def read(self, split: Split) -> Iterator[Document | Failure | Dropped]:
         """The records of ``split`` in their order; each locator is unique within the source."""
         ...
 

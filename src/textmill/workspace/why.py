@@ -21,7 +21,7 @@ OUTCOMES = ("kept", "dropped", "duplicate", "failed")
 _PLACE = "locator = $1 OR url = $1"
 # A path as the user's shell knows it ends in the locator, or in its file without the record's number;
 # a bare file name ends either.
-_FILE = "regexp_replace(locator, ':[0-9]+$', '')"
+_FILE = "regexp_replace(locator, ':[0-9]+([+][0-9]+)?$', '')"
 _PATH = (
     f"ends_with($1, '/' || locator) OR ends_with($1, '/' || {_FILE}) OR {_FILE} = $1 "
     f"OR ends_with(locator, '/' || $1) OR ends_with({_FILE}, '/' || $1)"
