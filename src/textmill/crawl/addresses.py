@@ -25,8 +25,12 @@ WEB_PORTS = frozenset({80, 443})
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291, 2.5.5.1
-_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")  # RFC 1122: routed to the own machine by many systems
-_ANYCAST_RELAY = ipaddress.IPv4Network("192.88.99.0/24")  # RFC 7526
+# What Python's own tables say differs between its versions; these are sure.
+_RESERVED = (
+    ipaddress.IPv4Network("0.0.0.0/8"),  # RFC 1122: routed to the own machine by many systems
+    ipaddress.IPv4Network("192.0.0.0/24"),  # RFC 6890
+    ipaddress.IPv4Network("192.88.99.0/24"),  # RFC 7526
+)
 
 
 class ForbiddenAddressError(OSError):
@@ -150,7 +154,7 @@ def _kind(address: Address) -> str | None:
     for name, holds in kinds:
         if holds:
             return name
-    if isinstance(address, ipaddress.IPv4Address) and (address in _THIS_NETWORK or address in _ANYCAST_RELAY):
+    if isinstance(address, ipaddress.IPv4Address) and any(address in network for network in _RESERVED):
         return "reserved"
     if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
         return "site-local"

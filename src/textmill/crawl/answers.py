@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 
 from textmill.crawl.contents import unpack
-from textmill.crawl.fetching import Fetched
+from textmill.crawl.fetching import Fetched, joined_headers
 from textmill.crawl.frontier import PAGE, SITEMAP, Job, Link
 from textmill.crawl.opt_outs import judge as judge_wishes
 from textmill.crawl.opt_outs import robots_tag
@@ -19,6 +19,7 @@ from textmill.crawl.settings import CrawlSettings
 from textmill.crawl.sitemaps import read_sitemap
 from textmill.web.charset import decode_page
 from textmill.web.encodings import codec_of
+from textmill.web.links import Link as WrittenLink
 from textmill.web.links import PageLinks, find_links
 from textmill.web.urls import canonical_url, split_url
 from textmill.web.warc_writing import payload_digest
@@ -235,13 +236,13 @@ class Judge:
         origin = folder[: folder.index("/", 8)]
         seen, old = self._young, self._old
         nofollow = 0
-        for link in self._all_links(page):
-            url, skip = link
+        depth, via = job.depth + 1, job.id
+        for url, _, skip in (*page.links, *_further_links(page)):
             if skip:
                 nofollow += 1
                 continue
             head = url[:1]
-            key = (origin if head == "/" else folder if head != "?" and head != "#" else base, url)
+            key = (origin if head == "/" else base if head == "?" or head == "#" else folder, url)
             if key in seen:
                 continue
             seen.add(key)
@@ -249,19 +250,11 @@ class Judge:
                 continue
             target = canonical_url(url, base, encoding)
             if target is not None:
-                self._offer(target, job.depth + 1, verdict, via=job.id)
+                self._offer(target, depth, verdict, via=via)
         if nofollow:
             verdict.skipped["nofollow"] = nofollow
         if len(seen) > _LINKS_KEPT:
             self._old, self._young = seen, set()
-
-    @staticmethod
-    def _all_links(page: PageLinks) -> Iterable[tuple[str, bool]]:
-        yield from [(link.url, link.nofollow) for link in page.links]
-        if page.canonical:
-            yield page.canonical, False
-        if page.refresh and page.refresh.url:
-            yield page.refresh.url, False
 
     def _offer(
         self, url: str, depth: int, verdict: Verdict, *, via: int, redirects: int = 0, kind: int = PAGE
@@ -278,6 +271,13 @@ class Judge:
             verdict.links.append(Link(url, parts.origin, depth, via, redirects, kind))
         else:
             verdict.links.append(Link(url, parts.origin, depth, via, redirects, kind, *found))
+
+
+def _further_links(page: PageLinks) -> list[WrittenLink]:
+    further = [page.canonical] if page.canonical else []
+    if page.refresh and page.refresh.url:
+        further.append(page.refresh.url)
+    return [WrittenLink(url, "link", False) for url in further]
 
 
 def retry_after(value: str | None) -> float | None:
@@ -317,13 +317,8 @@ def _as_address(written: str) -> str:
 
 def headers_of(head: bytes) -> dict[str, str]:
     """The headers of an archived answer: names in small letters to values."""
-    found: dict[str, str] = {}
-    for line in head.split(b"\r\n")[1:]:
-        name, colon, value = line.partition(b":")
-        if colon:
-            key, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape").strip()
-            found[key] = f"{found[key]}\n{text}" if key == "x-robots-tag" and key in found else text
-    return found
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    return joined_headers((name, value) for name, colon, value in lines if colon)
 
 
 _NO_LINKS = PageLinks()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -138,7 +138,7 @@ class Fetcher:
         async with self._session.get(address, headers=headers, allow_redirects=False) as response:
             status = response.status
             peer = response.peer if isinstance(response, _Response) else None
-            found = _joined(response.raw_headers)
+            found = joined_headers(response.raw_headers)
             if status == 200 and not any_type:
                 media_type = found.get("content-type", "").partition(";")[0].strip().lower()
                 if media_type and media_type not in self._types:
@@ -212,7 +212,8 @@ def _was_reset(response: aiohttp.ClientResponse) -> bool:
     return protocol is not None and isinstance(protocol.exception(), aiohttp.ClientOSError)
 
 
-def _joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+def joined_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in small letters to values; of several with one name, joined by commas (X-Robots-Tag: lines)."""
     found: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name = raw_name.decode("latin-1").lower()

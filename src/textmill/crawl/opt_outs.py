@@ -34,7 +34,7 @@ class Wishes:
 
 
 def robots_tag(values: Iterable[str], agent: str) -> set[str]:
-    """The directives of ``X-Robots-Tag`` headers that bind ``agent``, in lower case.
+    """The directives of ``X-Robots-Tag`` headers that bind ``agent``, in lower case, without their values.
 
     A directive without a name binds everyone; ``otherbot: noindex`` binds that robot, and what follows it in the same
     header too.

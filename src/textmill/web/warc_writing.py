@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -50,7 +51,13 @@ def payload_digest(payload: bytes) -> str:
 
 def warc_date(moment: float) -> str:
     """Seconds since 1970 as WARC 1.1 writes a moment: ``2026-11-28T12:00:00.123456Z``."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second = int(moment // 1)
+    return f"{_second(second)}.{int((moment - second) * 1e6):06d}Z"
+
+
+@lru_cache(64)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def warc_record(kind: str, fields: Iterable[tuple[str, str]], block: bytes | Sequence[bytes]) -> bytes:
