@@ -70,7 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     from textmill.cli.arguments import parse
 
-    return parse(argv)
+    if os.environ.get("RANK", "0") != "0" and "WORLD_SIZE" in os.environ:
+        # Under torchrun the first process carries the command out; the others train along.
+        from textmill.train.parallel.follow import follow
+
+        return follow()
+    code = parse(argv)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from textmill.train.parallel.job import dismiss
+
+        dismiss()
+    return code
 
 
 def _tell(error: UserError) -> None:

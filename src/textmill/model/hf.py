@@ -180,11 +180,12 @@ def read_tensors(model: nn.Module, folder: Path) -> Iterator[tuple[str, Tensor]]
             if name == "lm_head.weight" or name.endswith("rotary_emb.inv_freq"):
                 continue  # a copy of the tied embeddings, or a table that old files carry along
             raise UserError("the file holds a weight that the model lacks", where=str(folder), found=name)
-        if tensor.shape != target.shape:
+        shape = getattr(target, "ds_shape", target.shape)  # DeepSpeed empties what it shares out
+        if tensor.shape != shape:
             raise UserError(
                 f"{name} has another shape than config.json says",
                 where=str(folder),
-                expected=str(tuple(target.shape)),
+                expected=str(tuple(shape)),
                 found=str(tuple(tensor.shape)),
             )
         missing.pop(name, None)

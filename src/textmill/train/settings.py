@@ -173,6 +173,15 @@ class TrainSection(StartSettings):
         description="Processes on this machine, one per GPU; all GPUs if left out, one process on a CPU. Under "
         "torchrun or --launch it is these that count.",
     )
+    hostfile: InputPath | None = Field(
+        default=None,
+        description="Several machines: a file with a line `name slots=8` for each; the first is this one, the others "
+        "are reached by ssh.",
+    )
+    environment: InputPath | None = Field(
+        default=None,
+        description="A file of lines NAME=value for all processes: variables of NCCL and the like.",
+    )
     wrap: str | None = Field(
         default=None,
         description="Class of the layers that fsdp shares out one by one (LlamaDecoderLayer); the model's blocks if "
@@ -260,7 +269,8 @@ class TrainSection(StartSettings):
     def cosmetic_fields(cls) -> tuple[str, ...]:
         """Where to compute, in what pieces and how often to save changes no weight but for rounding."""
         return (
-            "activation_checkpointing", "checkpoint_every", "compile", "deepspeed", "device", "inspect", "keep_best",
+            "activation_checkpointing", "checkpoint_every", "compile", "deepspeed", "device", "environment", "hostfile",
+            "inspect", "keep_best",
             "keep_last", "micro_batch_size", "parallel", "processes", "threads", "watch", "wrap",
         )  # fmt: skip
 

@@ -9,6 +9,8 @@ from textmill.train.data import open_data
 from textmill.train.inspection import inspect_feed
 from textmill.train.loop import train
 from textmill.train.output import build_output, training_numbers
+from textmill.train.parallel.crew import crew
+from textmill.train.parallel.job import Job, job_root, leading
 from textmill.train.settings import TrainSection
 from textmill.train.trainees import trainee_of, with_depth
 
@@ -45,18 +47,26 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         tokenizer=tokenizer / "tokenizer.json",
         say=context.say,
     )
-    trained = train(
-        settings,
-        trainee,
-        data.feed,
-        context,
-        scratch=context.scratch,
-        seed=context.seed,
-        validation=data.validation,
-        digest=data.digest,
-        progress=context.progress,
-        say=context.say,
+    job = Job(
+        settings=settings.model_dump(mode="json", by_alias=True),
+        tokens=str(folder),
+        tokenizer=str(tokenizer / "tokenizer.json"),
+        root=job_root(context.local("checkpoints")),
+        seed=seed,
     )
+    with crew(settings, context.say), leading(job):
+        trained = train(
+            settings,
+            trainee,
+            data.feed,
+            context,
+            scratch=context.scratch,
+            seed=context.seed,
+            validation=data.validation,
+            digest=data.digest,
+            progress=context.progress,
+            say=context.say,
+        )
     numbers = training_numbers(trained, settings, windows=len(data.feed), seq_len=data.seq_len)
     # With these, the samples of any step can be named again (textmill trace --step).
     numbers["seed"] = seed

@@ -21,7 +21,7 @@ class DataParallel(Strategy):
             self.objective,
             device_ids=[self.device.index] if self.device.type == "cuda" else None,
             gradient_as_bucket_view=True,
-            broadcast_buffers=False,
+            forward_sync_buffers=False,
         )
 
     def accumulate(self, batch: TokenBatch, scale: float, last: bool) -> Tensor:
