@@ -22,6 +22,7 @@ BENCHMARKS = {
     "tokenizer_training": "training byte-level BPE beside Hugging Face, the same merges",
     "tokens": "building shards and loading batches beside plain scripts",
     "text_kernels": "every text kernel beside its plain-Python oracle",
+    "extraction": "main text beside trafilatura and resiliparse, cross-validated; pages per CPU second",
     "gpu": "training speed beside transformers",
 }
 
@@ -56,6 +57,10 @@ def impossible(name: str) -> str | None:
         import torch
 
         return None if torch.cuda.is_available() else "no GPU"
+    if name == "extraction" and "TEXTMILL_WCXB" not in os.environ:
+        return "TEXTMILL_WCXB names no folder of marked pages"
+    if name == "extraction" and importlib.util.find_spec("lightgbm") is None:
+        return "it needs the extra extractor-training"
     if name == "text_kernels" and importlib.util.find_spec("hypothesis") is None:
         return "it needs the development requirements"
     if name == "dedup" and importlib.util.find_spec("hypothesis") is None:

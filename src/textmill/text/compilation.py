@@ -43,8 +43,7 @@ KERNEL_SOURCES = (
     "curate/near_dedup_*.py",
     "tokens/packing.py",
     "extract/html/*.py",
-    "extract/layout.py",
-    "extract/names.py",
+    "extract/*.py",
 )
 """Files that hold kernels, or functions and constants that kernels take from elsewhere, below the package."""
 
