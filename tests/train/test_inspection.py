@@ -126,7 +126,7 @@ def test_windows_are_shown_as_text_with_borders_and_stops(tmp_path: Path) -> Non
         "".join(t for _, t in text_of(w, lambda ids: tokenizer.decode(ids, skip_special_tokens=False)))
         for w in windows
     ]
-    assert decoded[0] == tokenizer.decode(samples[windows[0].number].tolist(), skip_special_tokens=False)
+    assert decoded[0] == tokenizer.decode(samples[int(windows[0].number)].tolist(), skip_special_tokens=False)
     quiet: list[str] = []
     inspect_feed(feed, vocab_size=400, eos_id=0, say=quiet.append)
     assert quiet == []

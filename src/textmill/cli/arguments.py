@@ -133,6 +133,7 @@ def command_groups() -> list[tuple[str, dict[str, Parser]]]:
         speaking,
         stages,
         starting,
+        training,
     )
 
     groups = []
@@ -145,6 +146,7 @@ def command_groups() -> list[tuple[str, dict[str, Parser]]]:
         corpus,
         deduplication,
         stages,
+        training,
         speaking,
         machine,
     ):

@@ -1,4 +1,4 @@
-"""``curate`` and ``export``: a corpus from files, and a run's corpus as files."""
+"""``curate`` and ``export``: a corpus from files; a run's corpus, or its model, as files for other programs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def register(add: Commands) -> None:
     curate.add_argument("--workers", metavar="N", help="worker processes")
     curate.set_defaults(run_command=_curate)
 
-    export = add("export", "Write the documents that a run kept to one file.")
+    export = add("export", "Write a run's documents, or its model (--gguf, --merge), for other programs.")
     export.add_argument(
         "run", nargs="?", metavar="RUN", help="run folder or URL (default: the newest below runs/)"
     )
@@ -65,6 +65,19 @@ def register(add: Commands) -> None:
     )  # fmt: skip
     export.add_argument("--compress", choices=("gz", "zst"), help="compress the file")
     export.add_argument("--out", "--output", metavar="FILE", help="file to write (default: <run>.<format>)")
+    model = export.add_mutually_exclusive_group()
+    model.add_argument("--gguf", metavar="FILE", help="write the run's model for llama.cpp instead")
+    model.add_argument(
+        "--merge",
+        metavar="FOLDER",
+        help="write the adapter in FOLDER merged into its model, to the folder --out",
+    )
+    export.add_argument("--model", metavar="FOLDER", help="for --gguf: this model instead of the run's")
+    export.add_argument(
+        "--precision", choices=("f32", "f16", "bf16", "q8_0"), default="f16",
+        help="for --gguf: of the matrices (default: f16)",
+    )  # fmt: skip
+    export.add_argument("--base", metavar="MODEL", help="for --merge: the model that the adapter belongs to")
     export.set_defaults(run_command=_export)
 
 
@@ -149,6 +162,10 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    if arguments.gguf or arguments.merge:
+        from textmill.cli.models import export_model
+
+        return export_model(arguments)
     from textmill.export import export_corpus
     from textmill.workspace import Workspace
 

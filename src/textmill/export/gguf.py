@@ -97,7 +97,7 @@ def export_gguf(
         model = Llama(config)
     partial = file.with_name(f".{file.name}.partial")
     file.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(partial, "qwen3" if _normed(config) else "llama")
+    writer = gguf.GGUFWriter(partial, "qwen3" if config.qk_norm else "llama")
     writer.add_name(name or folder.resolve().name)
     _add_shape(writer, config)
     _add_vocabulary(writer, vocabulary, config)
@@ -126,10 +126,6 @@ def gguf_name(name: str) -> str:
     if not block.isdecimal() or stem not in _BLOCK_NAMES:
         raise UserError("this weight has no name in GGUF", found=name, expected="a weight of a plain Llama")
     return f"blk.{block}.{_BLOCK_NAMES[stem]}.{kind}"
-
-
-def _normed(config: LlamaConfig) -> bool:
-    return bool(getattr(config, "qk_norm", False))
 
 
 def _add_shape(writer: Any, config: LlamaConfig) -> None:
@@ -169,7 +165,7 @@ def _rotary_pairs(key: str, tensor: Tensor, config: LlamaConfig) -> Tensor:
     heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(
         key.split(".")[-2]
     )
-    if heads is None or _normed(config):
+    if heads is None or config.qk_norm:
         return tensor
     rows, columns = tensor.shape
     return tensor.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)

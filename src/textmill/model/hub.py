@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -283,7 +284,9 @@ def _known(config: dict[str, Any]) -> bool:
 
 
 def _quieten() -> None:
-    """No bars for loading weights."""
+    """No bars for loading weights, and no line of DeepSpeed's, which transformers looks for, about its accelerator."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     from transformers.utils import logging as of_transformers
 
     quiet: Any = of_transformers

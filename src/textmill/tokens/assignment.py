@@ -15,6 +15,7 @@ documents, so that a worker reads its own only. Memory: DuckDB's, which spills t
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +36,14 @@ ASSIGNMENT_SCHEMA = pa.schema(
         pa.field("split", pa.string(), nullable=False),
     ]
 )
-SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"} | {
+SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation", "training": "train"} | {
     name: name for name in SPLITS
 }
 """What a metadata field may say, and which split that means."""
+
+
+SOURCE = "source"
+"""Instead of a metadata field: the name of the source says the split."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Given:
     """Splits that are not left to the hash.
 
     Attributes:
-        metadata_field: a metadata field that names a document's split.
+        metadata_field: a metadata field that names a document's split, or ``source``: the name of its source does.
         ids: files of document ids, one of 32 hexadecimal digits per line, by split.
     """
 
@@ -156,8 +161,12 @@ def _load_pairs(connection: Any, events: Sequence[Path]) -> int:
 
 
 def _families(documents: Sequence[Path], name: str | None) -> pa.RecordBatchReader:
-    """Shard, id, root and metadata of all documents; metadata only if a field of it is wanted."""
-    columns = ["id", "root", *(["metadata"] if name else [])]
+    """Shard, id, root and metadata of all documents; metadata only if a field of it is wanted.
+
+    The field ``source`` is the name of the document's source.
+    """
+    column = SOURCE if name == SOURCE else "metadata"
+    columns = ["id", "root", *([column] if name else [])]
     schema = pa.schema(
         [("shard", pa.int32()), ("id", pa.binary()), ("root", pa.binary()), ("metadata", pa.string())]
     )
@@ -167,7 +176,10 @@ def _families(documents: Sequence[Path], name: str | None) -> pa.RecordBatchRead
             with pq.ParquetFile(path, pre_buffer=False) as parquet:
                 for batch in parquet.iter_batches(columns=columns, use_threads=False):
                     rows = batch.num_rows
-                    metadata = batch.column("metadata") if name else pa.nulls(rows, pa.string())
+                    metadata = batch.column(column) if name else pa.nulls(rows, pa.string())
+                    if name == SOURCE:
+                        said = [json.dumps({SOURCE: source}) for source in metadata.to_pylist()]
+                        metadata = pa.array(said, pa.string())
                     yield pa.RecordBatch.from_arrays(
                         [
                             pa.array([shard] * rows, pa.int32()),

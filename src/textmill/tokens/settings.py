@@ -28,7 +28,8 @@ class SplitFractions(Settings):
     field: str | None = Field(
         default=None,
         description="Metadata field that names a document's split: train, validation (or val, valid, dev) or "
-        "test. Documents without it follow the fractions.",
+        "test; source takes the name (label) of a document's source for it. Documents without it follow the "
+        "fractions.",
     )
     validation_ids: InputPath | None = Field(
         default=None, description="File of document ids, one per line, whose families go to validation."

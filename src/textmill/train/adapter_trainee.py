@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,9 @@ def with_adapters(base: CausalLM, folder: Path, settings: LoraSettings, *, quant
     )
     torch.manual_seed(seed)
     try:
-        model = peft.get_peft_model(base, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what PEFT asks transformers for
+            model = peft.get_peft_model(base, config)
     except ValueError as error:
         if "not found" not in str(error):
             raise

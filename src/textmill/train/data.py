@@ -31,6 +31,7 @@ class TrainingData:
         seq_len: tokens of a window.
         tokens: training tokens of all sources.
         digest: SHA-256 over the manifests of all sources; of one source it is that of its ``index.json``.
+        documents: documents of all sources.
     """
 
     feed: WindowFeed
@@ -40,6 +41,12 @@ class TrainingData:
     seq_len: int
     tokens: int
     digest: str
+    documents: int
+
+    @property
+    def stops_per_token(self) -> float:
+        """End-of-text tokens per token: each document has one."""
+        return self.documents / max(1, self.tokens)
 
 
 def open_data(
@@ -101,6 +108,7 @@ def open_data(
         length,
         sum(tokens.tokens for tokens in sets.values()),
         _digest(list(folders.values())),
+        sum(tokens.documents for tokens in sets.values()),
     )
 
 

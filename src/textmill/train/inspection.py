@@ -54,14 +54,14 @@ class Window:
     """A row of a batch.
 
     Attributes:
-        number: of the sample, behind the name of its source if there are several.
+        number: of the sample, with its source where there are several.
         spans: in order.
         length: tokens without padding.
         learnt: tokens that are predicted.
         documents: documents that it holds a part of.
     """
 
-    number: int | str
+    number: str
     spans: tuple[Span, ...]
     length: int
     learnt: int
@@ -186,7 +186,7 @@ def plain_text(window: Window, decode: Callable[[Sequence[int]], str], character
 
 
 def check_batches(
-    batches: Iterable[tuple[Sequence[int | str], TokenBatch]],
+    batches: Iterable[tuple[Sequence[object], TokenBatch]],
     *,
     vocab_size: int,
     eos_id: int | None,
@@ -231,7 +231,7 @@ def check_batches(
     return found
 
 
-def windows_of(samples: Sequence[int | str], rows: TokenBatch, eos_id: int | None) -> Iterator[Window]:
+def windows_of(samples: Sequence[object], rows: TokenBatch, eos_id: int | None) -> Iterator[Window]:
     """The rows of a batch, cut into spans.
 
     Args:
@@ -250,7 +250,7 @@ def windows_of(samples: Sequence[int | str], rows: TokenBatch, eos_id: int | Non
         )  # the first is no one's target: shown as what follows
         begins = _begins(tokens[row], real[row], None if parts is None else parts[row], eos_id)
         yield Window(
-            number=number,
+            number=str(number),
             spans=tuple(_spans(tokens[row], real[row], learnt, begins, eos_id)),
             length=int(real[row].sum()),
             learnt=int((targets[row] != IGNORE).sum()),
@@ -319,7 +319,7 @@ def _real(
     return real
 
 
-def _check_ids(tokens: npt.NDArray[Any], samples: Sequence[int | str], vocab_size: int) -> None:
+def _check_ids(tokens: npt.NDArray[Any], samples: Sequence[object], vocab_size: int) -> None:
     highest = int(tokens.max(initial=0))
     lowest = int(tokens.min(initial=0))
     if highest < vocab_size and lowest >= 0:
@@ -334,7 +334,7 @@ def _check_ids(tokens: npt.NDArray[Any], samples: Sequence[int | str], vocab_siz
 
 
 def _check_targets(
-    tokens: npt.NDArray[Any], targets: npt.NDArray[Any], samples: Sequence[int | str], step: int
+    tokens: npt.NDArray[Any], targets: npt.NDArray[Any], samples: Sequence[object], step: int
 ) -> None:
     learnt = targets != IGNORE
     if not learnt.any():
@@ -356,7 +356,7 @@ def _check_targets(
 
 
 def _check_borders(
-    tokens: npt.NDArray[Any], parts: npt.NDArray[Any], samples: Sequence[int | str], eos_id: int
+    tokens: npt.NDArray[Any], parts: npt.NDArray[Any], samples: Sequence[object], eos_id: int
 ) -> None:
     joined = (tokens[:, :-1] == eos_id) & (parts[:, :-1] == parts[:, 1:]) & (parts[:, :-1] >= 0)
     if joined.any():

@@ -163,6 +163,40 @@ def trainer_state(
     }
 
 
+def lay_out(run: Path, output: Path) -> list[Path]:
+    """The folder that trainers leave, from a run on this machine: model, ``checkpoint-N/`` and ``logs/`` side by side.
+
+    Files are hard links where the disk allows it, so that nothing takes room twice.
+
+    Args:
+        run: run folder with ``model/`` and ``checkpoints/``.
+        output: gets them; what an earlier training left under these names goes.
+
+    Returns:
+        The files, sorted.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    for old in (*output.glob("checkpoint-*"), output / "logs"):
+        shutil.rmtree(old, ignore_errors=True)
+    placed = {}
+    for file in sorted((run / "model").iterdir()):
+        placed[output / file.name] = file
+    for file in sorted((run / "checkpoints").rglob("*")):
+        if not file.is_file() or file.name.startswith("."):
+            continue
+        path = file.relative_to(run / "checkpoints")
+        inside = path.parts[0].startswith("checkpoint-") or path.parts[0] == "logs"
+        placed[output / path if inside else output / "logs" / path] = file
+    for target, file in placed.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            target.hardlink_to(file)
+        except OSError:
+            shutil.copyfile(file, target)
+    return sorted(placed)
+
+
 def read_rows(store: Store) -> list[dict[str, Any]]:
     """The rows of the loss curve."""
     if METRICS not in store.published(str(PurePosixPath(METRICS).parent)):
@@ -177,7 +211,7 @@ def belongs_to_tokenizer(name: str) -> bool:
     templates, which newer tokenizers keep in files of their own. Records of the stage stay behind.
     """
     fits = PurePosixPath(name).suffix in TOKENIZER_SUFFIXES or name == "merges.txt"
-    return fits and name not in MODEL_FILES
+    return fits and name not in MODEL_FILES and not name.endswith(".index.json")
 
 
 def _log_row(row: Mapping[str, Any], epochs_per_step: float) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
+from textmill.train.activation import checkpoint_activations
 from textmill.train.batch import TokenBatch, next_token_targets
 from textmill.train.forecast import Job
 from textmill.train.memory import MemoryTracker, StepMemory, measure_step, without_contents
@@ -23,6 +24,12 @@ from textmill.train.trainee import Objective, Trainee
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
+BYTES_OF_A_WEIGHT = {"qlora": 0.5 + 0.127 / 8, "8bit": 1.0}
+"""By method: NF4 takes 4 bits and, with double quantisation, 0.127 bits of scales (https://arxiv.org/abs/2305.14314)."""
+
+RECOMPUTED = {"none": 0.0, "selective": 0.1, "full": 1.0}
+"""Share of the forward pass that is computed again; selective repeats what is cheap: norms, rotations, activations."""
+
 
 def describe_job(
     settings: TrainSection,
@@ -31,7 +38,6 @@ def describe_job(
     vocab_size: int,
     seq_len: int,
     tokens: int | None,
-    quantised_base: int = 0,
     dtype: str = "bf16",
 ) -> Job:
     """Count a training's step, without computing it.
@@ -42,7 +48,6 @@ def describe_job(
         vocab_size: rows of the embedding table.
         seq_len: tokens of a sequence.
         tokens: training budget; None if it is not known yet.
-        quantised_base: bytes of the frozen weights when they are kept in 4 or 8 bits; 0 if they are not.
         dtype: precision of the forward pass: ``fp32``, ``bf16``, ``fp16``.
     """
     settings = settings.resolved()
@@ -50,8 +55,7 @@ def describe_job(
     trainee, memory = trace_memory(
         settings, make, vocab_size=vocab_size, seq_len=seq_len, rows=rows, dtype=dtype
     )
-    frozen = sum(p.numel() * p.element_size() for p in trainee.model.parameters() if not p.requires_grad)
-    weights = memory.weights - (frozen - quantised_base if quantised_base else 0)
+    saved = saved_by_quantisation(trainee, settings.method)
     return Job(
         parameters=trainee.parameters,
         trained=sum(parameter.numel() for _, parameter in trainee.saved()),
@@ -60,14 +64,15 @@ def describe_job(
         batch_size=settings.batch_size or 1,
         micro_batch_size=rows,
         seq_len=seq_len,
-        weights=weights,
+        weights=memory.weights - saved,
         gradients=memory.gradients or trained_bytes(trainee),
         optimizer=memory.optimizer,
         activations=memory.activations,
         logits=memory.logits,
         block=max((_bytes(block, dtype) for block in trainee.blocks()), default=0),
         compiled=settings.compile,
-        quantised=bool(quantised_base),
+        quantised=bool(saved),
+        recomputed=RECOMPUTED[settings.activation_checkpointing],
     )
 
 
@@ -99,6 +104,7 @@ def trace_memory(
         strategy = _FirstWeights(torch.device("cpu"))
         if not contents:
             fill(trainee.model)
+        checkpoint_activations(trainee.blocks(), settings.activation_checkpointing)
         strategy.prepare(trainee, settings, 0)
         tokens = torch.zeros(rows, seq_len, dtype=torch.int64)
         targets = next_token_targets(tokens)
@@ -110,6 +116,20 @@ def trace_memory(
 
         memory = measure_step(trainee.model, strategy.optimizers, step, tracker)
     return trainee, memory
+
+
+def saved_by_quantisation(trainee: Trainee, method: str) -> int:
+    """Bytes that frozen matrices inside the blocks do not take because they are kept in 4 or 8 bits."""
+    size = BYTES_OF_A_WEIGHT.get(method)
+    if size is None:
+        return 0
+    matrices = (
+        parameter
+        for block in trainee.blocks()
+        for parameter in block.parameters()
+        if parameter.ndim == 2 and not parameter.requires_grad
+    )
+    return sum(int(matrix.numel() * (matrix.element_size() - size)) for matrix in matrices)
 
 
 def trained_bytes(trainee: Trainee) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textmill.model.device import pick_device
 from textmill.steps import StageContext, StageResult
-from textmill.tokens.dataset import TokenSet
-from textmill.train.data import open_data
+from textmill.tokens.index import TokenIndex
+from textmill.train.data import TrainingData, open_data
+from textmill.train.hub_trainee import trainable_line
 from textmill.train.inspection import inspect_feed
-from textmill.train.loop import train
+from textmill.train.loop import Trained, train
 from textmill.train.output import build_output, training_numbers
 from textmill.train.parallel.crew import crew
 from textmill.train.parallel.job import Job, job_root, leading
 from textmill.train.settings import TrainSection
+from textmill.train.trainee import Trainee
 from textmill.train.trainees import trainee_of, with_depth
 
 MODEL = "model"
@@ -25,8 +29,8 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
             :func:`textmill.train.inspection.check_batches`.
     """
     folder, tokenizer = context.local("tokens"), context.local("tokenizer")
-    samples = TokenSet(folder, "train", settings.seq_len)
-    settings = with_depth(settings, samples.vocab_size, samples.seq_len)
+    known = TokenIndex.read(folder)
+    settings = with_depth(settings, known.vocab_size, settings.seq_len or known.seq_len)
     seed = context.seed if settings.seed is None else settings.seed
     data = open_data(settings.resolved(), folder, seed, context.scratch)
     trainee = trainee_of(
@@ -38,15 +42,7 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         seed=seed,
         tokenizer=tokenizer / "tokenizer.json",
     )
-    inspect_feed(
-        data.feed,
-        vocab_size=trainee.vocab_size,
-        eos_id=samples.eos_id,
-        stops_per_token=samples.documents / max(1, samples.tokens),
-        show=settings.inspect,
-        tokenizer=tokenizer / "tokenizer.json",
-        say=context.say,
-    )
+    _look(settings, data, trainee, tokenizer / "tokenizer.json", context)
     job = Job(
         settings=settings.model_dump(mode="json", by_alias=True),
         tokens=str(folder),
@@ -72,6 +68,39 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
     numbers["seed"] = seed
     numbers["samples"] = len(data.feed)
     numbers["passed_over"] = trained.state.passed_over
+    if not trained.first:
+        return StageResult((), numbers)
+    model = _publish(settings, context, trained, numbers, data.digest, seed, tokenizer)
+    return StageResult([*context.published("checkpoints"), *model], numbers)
+
+
+def _look(
+    settings: TrainSection, data: TrainingData, trainee: Trainee, tokenizer: Path, context: StageContext
+) -> None:
+    """What is trained, and what it is trained on, before the first step."""
+    if settings.start is not None:
+        trained = sum(parameter.numel() for _, parameter in trainee.saved())
+        context.say(trainable_line(trained, trainee.parameters))
+    inspect_feed(
+        data.feed,
+        vocab_size=trainee.vocab_size,
+        eos_id=data.eos_id,
+        stops_per_token=data.stops_per_token,
+        show=settings.inspect,
+        tokenizer=tokenizer,
+        say=context.say,
+    )
+
+
+def _publish(
+    settings: TrainSection,
+    context: StageContext,
+    trained: Trained,
+    numbers: dict[str, object],
+    digest: str,
+    seed: int,
+    tokenizer: Path,
+) -> list[str]:
     files = build_output(
         context,
         trained,
@@ -79,12 +108,11 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
         numbers,
         context.scratch / MODEL,
         tokenizer_files=sorted(tokenizer.iterdir()),
-        data=data.digest,
+        data=digest,
         seed=seed,
     )
     kept = {f"{MODEL}/{file.name}" for file in files}
     for path in context.published(MODEL):
         if path not in kept:  # of an earlier attempt; a loader would read it all the same
             context.remove(path)
-    model = [context.publish(file, f"{MODEL}/{file.name}") for file in files]
-    return StageResult([*context.published("checkpoints"), *model], numbers)
+    return [context.publish(file, f"{MODEL}/{file.name}") for file in files]

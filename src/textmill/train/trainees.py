@@ -44,7 +44,10 @@ def trainee_of(
         UserError: packages are missing, there is no such model, or it does not fit the tokens.
     """
     if settings.start is None:
-        return LlamaTrainee(settings.model_config_for(vocab_size, seq_len, eos_id))
+        config = settings.model_config_for(vocab_size, seq_len, eos_id)
+        # Without tied weights a model may be made where it is shared out, and never as a whole.
+        shared_out = settings.parallel == "fsdp" and not config.tie_word_embeddings
+        return LlamaTrainee(config, "meta" if shared_out else "cpu")
     folder = model_folder(settings.start)
     check_fit(folder, vocab_size, seq_len, tokenizer)
     if settings.adapters is not None:
@@ -56,10 +59,43 @@ def trainee_of(
             dtype=_frozen_dtype(settings, device),
             seed=seed,
         )
+    shape = plain_llama(folder)
+    if shape is not None:
+        return LlamaFrom(shape, folder)
+    return HubTrainee(load_causal_lm(folder, device=device), folder)
+
+
+def unfilled_trainee(
+    settings: TrainSection, *, vocab_size: int, seq_len: int, eos_id: int | None, device: str, dtype: str
+) -> Trainee:
+    """The same trainee without weights, on the device ``meta``: enough to count it.
+
+    Args:
+        settings: see :func:`trainee_of`.
+        vocab_size: of the tokens.
+        seq_len: tokens of a sequence.
+        eos_id: end-of-document token.
+        device: ``meta``.
+        dtype: what frozen weights are kept in.
+    """
+    if settings.start is None:
+        return LlamaTrainee(settings.model_config_for(vocab_size, seq_len, eos_id), device)
+    folder = model_folder(settings.start)
+    check_fit(folder, vocab_size, seq_len)
+    if settings.adapters is not None:
+        return load_adapter_trainee(
+            folder,
+            settings.method,
+            settings.adapters,
+            device=device,
+            dtype=_DTYPES[dtype],
+            seed=0,
+            weights=False,
+        )
     config = plain_llama(folder)
     if config is not None:
-        return LlamaFrom(config, folder)
-    return HubTrainee(load_causal_lm(folder, device=device), folder)
+        return LlamaFrom(config, folder, device)
+    return HubTrainee(load_causal_lm(folder, device=device, weights=False), folder)
 
 
 def with_depth(settings: TrainSection, vocab_size: int, seq_len: int) -> TrainSection:
