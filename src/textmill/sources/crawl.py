@@ -24,9 +24,9 @@ class Crawl(CrawlSettings, SourceSettings):
     done again, and one that stopped at a budget goes on when the budget is raised.
 
     Every page is a document: its decoded HTML, with the address, for the step ``extract`` to find the main text in.
-    Every address that was tried and is no page is a failure with its reason (``robots``, ``noindex``, ``tdm``,
-    ``http``, ...), and ``textmill why URL`` tells it. Locators: address and digest of the payload; the address of a
-    failure.
+    Every other address that was tried is in the ledger too: dropped by the rule that refused it (``robots``,
+    ``noindex``, ``tdm``, ``redirect``, ...) or failed with its reason (``http``, ``timeout``, ``tls``, ...), and
+    ``textmill why URL`` tells it. Locators: address and digest of the payload; for the others, the address.
     """
 
     name: ClassVar[str] = "crawl"

@@ -1,43 +1,35 @@
-"""Reads a sealed crawl: pages as documents, and every other address that was tried as a failure."""
+"""Reads a sealed crawl: pages as the source ``warc`` reads them, and what became of every other address.
+
+The account of the crawl says where each page stands, so that a page which has not changed since an earlier crawl is
+read where that crawl has put it.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from textmill.crawl.answers import headers_of
-from textmill.crawl.contents import unpack
-from textmill.crawl.outcomes import Fault, explained
-from textmill.crawl.previous import read_response
+from textmill.crawl.archive import FOLDER
+from textmill.crawl.outcomes import explained
 from textmill.crawl.sealing import ACCOUNT_FILE, Sealed
-from textmill.documents import Document, Failure
+from textmill.documents import Document, Dropped, Failure
+from textmill.sources.warc import Warc
+from textmill.sources.warc_pages import page_of_record
 from textmill.steps.source import Split
-from textmill.web.charset import decode_page
-from textmill.web.warc_writing import warc_date
+from textmill.web.charset import charset_of_page
+from textmill.web.warc_reading import read_archive
 
 if TYPE_CHECKING:
     from textmill.sources.crawl import Crawl
 
 _UNPACKED = 4  # bytes of text per compressed byte, about
-_COLUMNS = [
-    "url",
-    "outcome",
-    "reason",
-    "detail",
-    "kind",
-    "digest",
-    "file",
-    "offset",
-    "length",
-    "refers",
-    "fetched",
-]
+_HEAD_BYTES = 2**18  # room for an HTTP head beside the longest page
+_COLUMNS = ["url", "outcome", "reason", "detail", "digest", "file", "offset", "length", "refers"]
 
 
 def plan_crawled(sealed: Sealed, split_bytes: int) -> list[Split]:
@@ -54,9 +46,8 @@ def plan_crawled(sealed: Sealed, split_bytes: int) -> list[Split]:
     pages = pages.sort_by([("file", "ascending"), ("offset", "ascending")])
     splits: list[Split] = []
     run: dict[str, Any] | None = None
-    for file, offset, length in zip(
-        pages["file"].to_pylist(), pages["offset"].to_pylist(), pages["length"].to_pylist(), strict=True
-    ):
+    places = zip(*(pages[name].to_pylist() for name in ("file", "offset", "length")), strict=True)
+    for file, offset, length in places:
         if run is None or run["file"] != file or run["bytes"] * _UNPACKED >= split_bytes:
             run = {"file": file, "start": offset, "end": offset, "bytes": 0}
             splits.append(Split(run, "", 0))
@@ -64,25 +55,29 @@ def plan_crawled(sealed: Sealed, split_bytes: int) -> list[Split]:
         run["bytes"] += length
     finished = [Split(split.work, sealed.digest, split.work.pop("bytes") * _UNPACKED) for split in splits]
     others = table.num_rows - pages.num_rows
+    # The kernel that looks for declared encodings is compiled here, once, and not by every worker for itself.
+    charset_of_page(b"<meta charset=utf-8>")
     return [*finished, Split({"others": True}, sealed.digest, others * 100)]
 
 
 class CrawledReader:
-    """Reads the splits of a sealed crawl."""
+    """Reads the splits of a sealed crawl; holds one page at a time."""
 
     def __init__(self, settings: Crawl) -> None:
-        self._settings = settings
         assert settings.folder is not None
         self._folder = Path(settings.folder)
+        # What was archived was asked for: type and status were judged by the crawl.
+        self._warc = Warc(
+            paths=str(self._folder / FOLDER),
+            media_types=["*/*"],
+            max_document_bytes=settings.max_document_bytes,
+        )
 
-    def read(self, split: Split) -> Iterator[Document | Failure]:
-        """Pages in the order of their file; or failures in the order in which their addresses were found."""
-        if "others" in split.work:
-            yield from self._others()
-        else:
-            yield from self._pages(split.work)
+    def read(self, split: Split) -> Iterator[Document | Failure | Dropped]:
+        """Pages in the order of their file; or the other addresses in the order in which they were found."""
+        return self._others() if "others" in split.work else self._pages(split.work)
 
-    def _pages(self, work: dict[str, Any]) -> Iterator[Document | Failure]:
+    def _pages(self, work: dict[str, Any]) -> Iterator[Document | Failure | Dropped]:
         wanted = (
             (pc.field("file") == work["file"])
             & (pc.field("offset") >= work["start"])
@@ -90,37 +85,34 @@ class CrawledReader:
             & (pc.field("outcome") == "archived")
         )
         rows = pq.read_table(self._folder / ACCOUNT_FILE, columns=_COLUMNS, filters=wanted)
-        for row in rows.sort_by("offset").to_pylist():
-            place = row["refers"] or json.dumps(
-                [str(self._folder), row["file"], row["offset"], row["length"]]
-            )
-            yield self._page(row, place)
+        with (self._folder / FOLDER / work["file"]).open("rb") as stream:
+            for row in rows.sort_by("offset").to_pylist():
+                if row["refers"] is None:
+                    yield self._page(row, stream, row["offset"])
+                    continue
+                folder, file, offset, _ = json.loads(row["refers"])
+                try:
+                    with (Path(folder) / FOLDER / file).open("rb") as earlier:
+                        yield self._page(row, earlier, offset)
+                except OSError as error:
+                    locator = f"{row['url']} {row['digest']}"
+                    yield Failure(locator, f"the earlier crawl's copy cannot be read: {error}", row["url"])
 
-    def _page(self, row: dict[str, Any], place: str) -> Document | Failure:
-        url, locator = row["url"], f"{row['url']} {row['digest']}"
-        try:
-            head, body = read_response(place)
-        except (OSError, ValueError) as error:
-            return Failure(locator, f"the archived page cannot be read: {error}", url)
-        headers = headers_of(head)
-        limit = self._settings.max_document_bytes
-        content = unpack(body, headers.get("content-encoding", ""), limit, math.inf)
-        if isinstance(content, Fault):
-            return Failure(locator, explained(content.reason, content.detail), url)
-        if len(content) > limit:
-            return Failure(locator, f"the page is longer than {limit:,} bytes", url)
-        decoded = decode_page(content, headers.get("content-type"))
-        about = {
-            "content_type": headers.get("content-type", "").partition(";")[0].strip().lower(),
-            "encoding": decoded.encoding,
-            "fetched": warc_date(row["fetched"]),
-        }
-        return Document(locator, decoded.text, url, json.dumps(about))
+    def _page(self, row: dict[str, Any], stream: BinaryIO, offset: int) -> Document | Failure | Dropped:
+        locator = f"{row['url']} {row['digest']}"
+        limit = self._warc.max_document_bytes + _HEAD_BYTES
+        for record in read_archive(stream, offset, offset + 1, limit):
+            return page_of_record(record, locator, self._warc)
+        return Failure(locator, f"the archive holds no record at byte {offset:,}", row["url"])
 
-    def _others(self) -> Iterator[Failure]:
+    def _others(self) -> Iterator[Failure | Dropped]:
         account = pq.ParquetFile(self._folder / ACCOUNT_FILE)
         for batch in account.iter_batches(8192, columns=["url", "outcome", "reason", "detail", "kind"]):
             for row in batch.to_pylist():
-                if row["kind"] == "page" and row["outcome"] in ("redirected", "refused", "failed"):
-                    reason = explained(row["reason"], row["detail"])
-                    yield Failure(row["url"], reason, row["url"], row["reason"])
+                if row["kind"] != "page" or row["outcome"] in ("archived", "left"):
+                    continue
+                url, outcome, why = row["url"], row["outcome"], explained(row["reason"], row["detail"])
+                if outcome == "failed":
+                    yield Failure(url, why, url, row["reason"])
+                else:
+                    yield Dropped(url, row["reason"], outcome, url, why)
