@@ -60,8 +60,9 @@ def register(add: Commands) -> None:
         "run", nargs="?", metavar="RUN", help="run folder or URL (default: the newest below runs/)"
     )
     export.add_argument(
-        "--format", choices=("txt", "jsonl", "parquet"), default="jsonl",
-        help="txt: one text per line, line breaks become spaces; jsonl (default): with id and source; parquet",
+        "--format", choices=("txt", "jsonl", "parquet", "enddoc", "raw_pages"), default="jsonl",
+        help="txt: one text per line, line breaks become spaces; jsonl (default): with id and source; parquet; "
+        "enddoc: each text ended by a line ---ENDDOC---; raw_pages: a line URL: … before each",
     )  # fmt: skip
     export.add_argument("--compress", choices=("gz", "zst"), help="compress the file")
     export.add_argument("--out", "--output", metavar="FILE", help="file to write (default: <run>.<format>)")
@@ -195,4 +196,7 @@ def _print_files(files: list[Exported]) -> None:
     )
     folded = sum(one.folded for one in files)
     if folded:
-        print(f"{folded:,} texts had line breaks, which became spaces (one text per line)")
+        if any(one.path.name.endswith((".enddoc", ".raw_pages")) for one in files):
+            print(f"{folded:,} texts held a line ---ENDDOC---, which got a blank in front")
+        else:
+            print(f"{folded:,} texts had line breaks, which became spaces (one text per line)")

@@ -28,7 +28,8 @@ class Exported:
         path: the file.
         documents: texts in it.
         bytes: its size.
-        folded: texts whose line breaks became spaces.
+        folded: texts that are not written as they are: whose line breaks became spaces, or which hold a line that
+            would end them.
     """
 
     path: Path
@@ -43,7 +44,8 @@ def export_corpus(workspace: Workspace, path: Path, format: str, compress: str |
     Args:
         workspace: a run whose document passes are finished.
         path: file to write; it appears when it is complete.
-        format: ``txt`` (one text per line, line breaks become spaces), ``jsonl`` or ``parquet``.
+        format: ``txt`` (one text per line, line breaks become spaces), ``jsonl``, ``parquet``, ``enddoc`` (each text
+            ended by a line ``---ENDDOC---``) or ``raw_pages`` (the same with a line ``URL: …`` in front).
         compress: ``gz`` or ``zst``.
 
     Raises:

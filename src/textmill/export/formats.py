@@ -1,4 +1,4 @@
-"""The formats of an exported corpus: one text per line, JSON lines, Parquet."""
+"""The formats of an exported corpus: one text per line, JSON lines, Parquet, documents ended by a line, raw pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from textmill.documents import DOCUMENT_SCHEMA, Batch, format_id
 
-FORMATS = ("txt", "jsonl", "parquet")
+FORMATS = ("txt", "jsonl", "parquet", "enddoc", "raw_pages")
 COMPRESSIONS = ("gz", "zst")
 
 _ZSTD_LEVEL = 3
@@ -28,7 +28,7 @@ class Writer(Protocol):
     """Takes batches and writes one file."""
 
     folded: int
-    """Texts that lost line breaks, because the format has one text per line."""
+    """Texts that are not written as they are: the format has one text per line, or a line in them would end them."""
 
     def write(self, batch: Batch) -> None:
         """Append the documents of ``batch``."""
@@ -44,12 +44,12 @@ def open_writer(path: Path, format: str, compress: str | None = None) -> Writer:
 
     Args:
         path: the file to write.
-        format: ``txt``, ``jsonl`` or ``parquet``.
+        format: ``txt``, ``jsonl``, ``parquet``, ``enddoc`` or ``raw_pages``.
         compress: ``gz`` or ``zst``; inside a Parquet file it is the codec of its pages (zstd if left out).
     """
     if format == "parquet":
         return _Parquet(path, "gzip" if compress == "gz" else "zstd")
-    return _Lines(path, _line_of_text if format == "txt" else _json_lines, compress)
+    return _Lines(path, _LINES[format], compress)
 
 
 def one_line(text: str) -> str:
@@ -106,6 +106,39 @@ def _json_lines(batch: Batch) -> tuple[list[str], int]:
             record["metadata"] = json.loads(columns["metadata"][row])
         lines.append(json.dumps(record, ensure_ascii=False))
     return lines, 0
+
+
+def _ended(batch: Batch) -> tuple[list[str], int]:
+    """Each text, and the line that ends it."""
+    return _with_end(batch.texts, [""] * len(batch))
+
+
+def _raw_pages(batch: Batch) -> tuple[list[str], int]:
+    """Each address, the page, and the line that ends it; the locator stands for an address that is missing."""
+    urls = batch.records.column("url").to_pylist()
+    locators = batch.records.column("locator").to_pylist()
+    names = [f"URL: {one_line(url or locator)}\n" for url, locator in zip(urls, locators, strict=True)]
+    return _with_end(batch.texts, names)
+
+
+def _with_end(texts: list[str], heads: list[str]) -> tuple[list[str], int]:
+    lines = []
+    changed = 0
+    for text, head in zip(texts, heads, strict=True):
+        # A text that holds the end line itself would be two: a blank in front keeps it one.
+        safe, count = _END_LINE.subn(" ---ENDDOC---", text)
+        changed += count > 0
+        lines.append(f"{head}{safe}\n---ENDDOC---")
+    return lines, changed
+
+
+_END_LINE = re.compile(r"^---ENDDOC---(?=\r?$)", re.MULTILINE)
+_LINES: dict[str, Callable[[Batch], tuple[list[str], int]]] = {
+    "txt": _line_of_text,
+    "jsonl": _json_lines,
+    "enddoc": _ended,
+    "raw_pages": _raw_pages,
+}
 
 
 class _Parquet:

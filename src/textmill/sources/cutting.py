@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from textmill.errors import UserError
+from textmill.sources.ended_documents import END
 from textmill.sources.json_values import holds_values
 from textmill.sources.listing import InputFile
 from textmill.sources.streams import byte_order_mark, newline_of, open_file
@@ -89,7 +90,9 @@ def _pieces(settings: Files, file: InputFile, split_bytes: int) -> Iterator[tupl
     if file.format == "parquet":
         yield from _row_groups(settings, file, whole, split_bytes)
         return
-    lines = file.format in ("jsonl", "json") or (file.format == "text" and settings.unit != "file")
+    lines = file.format in ("jsonl", "json", "enddoc", "raw_pages") or (
+        file.format == "text" and settings.unit != "file"
+    )
     if not lines or file.size <= split_bytes:
         yield whole, file.size
         return
@@ -122,6 +125,8 @@ def _borders(settings: Files, file: InputFile, stream: BinaryIO, parts: int) -> 
         border = _after_line(stream, wanted - 1)
         if file.format == "text" and settings.unit == "paragraph":
             border = _after_blank_line(stream, border)
+        elif file.format in ("enddoc", "raw_pages"):
+            border = _after_end_line(stream, border, END.encode(settings.encoding))
         if border >= file.size:
             break
         if border > borders[-1]:
@@ -154,6 +159,24 @@ def _after_blank_line(stream: BinaryIO, position: int) -> int:
         blank = blank and not chunk[start:].strip()
         position += len(chunk)
     return position
+
+
+def _after_end_line(stream: BinaryIO, position: int, end: bytes) -> int:
+    """Offset behind the first line at or after ``position``, a line's start, that ends a document."""
+    stream.seek(position)
+    carry = b"\n"
+    position -= 1
+    while chunk := stream.read(_CHUNK):
+        data = carry + chunk
+        found = data.find(b"\n" + end)
+        while found >= 0:
+            rest = data[found + 1 + len(end) : found + 3 + len(end)]
+            if rest.startswith((b"\n", b"\r\n")):
+                return position + found + 1 + len(end) + rest.index(b"\n") + 1
+            found = data.find(b"\n" + end, found + 1)
+        carry = data[-len(end) - 3 :]
+        position += len(data) - len(carry)
+    return position + len(carry)
 
 
 def _count_newlines(stream: BinaryIO, start: int, end: int) -> int:

@@ -16,11 +16,15 @@ DEFAULT_TEXT_FIELDS = ("text", "content", "sentence")
 
 
 class Files(SourceSettings):
-    """Text files, JSON lines and Parquet: a folder, a file, a glob, or a list of them.
+    """Text files, JSON lines, Parquet and HTML: a folder, a file, a glob, or a list of them.
 
-    Read are ``.txt`` and ``.md``, ``.jsonl``, ``.ndjson`` and ``.json`` (lines, or one array of records), and
-    ``.parquet``; each also compressed with gzip, bzip2, xz or zstd (``.gz``, ``.bz2``, ``.xz``, ``.zst``).
-    Other files of a folder, and hidden ones, are left alone.
+    Read are ``.txt`` and ``.md``, ``.jsonl``, ``.ndjson`` and ``.json`` (lines, or one array of records),
+    ``.parquet``, and ``.html``, ``.htm`` and ``.xhtml``; each also compressed with gzip, bzip2, xz or zstd (``.gz``,
+    ``.bz2``, ``.xz``, ``.zst``). Other files of a folder, and hidden ones, are left alone. A page is decoded by what it
+    declares and what its bytes say; its text is its HTML, of which the step ``extract`` makes plain text.
+
+    Two forms of text hold many documents in a file, each ended by a line ``---ENDDOC---``: ``enddoc``, any lines, and
+    ``raw_pages``, a line ``URL: …`` and the source of a page. No name tells them: say ``format``.
 
     A locator is the path below the named folder with the line, row or record number behind it, counted from
     1: ``papers/2024.jsonl:17``. Of several paths, each keeps its own name in front (``train/2024.jsonl:17``).
@@ -38,8 +42,8 @@ class Files(SourceSettings):
     paths: InputPath | list[InputPath] = Field(
         description="Folder, file or glob (``data/**/*.jsonl.gz``), local or a URL (``s3://…``); or a list."
     )
-    format: Literal["auto", "text", "markdown", "jsonl", "json", "parquet"] = Field(
-        default="auto", description="What the files hold; ``auto`` goes by their names."
+    format: Literal["auto", "text", "markdown", "jsonl", "json", "parquet", "html", "enddoc", "raw_pages"] = (
+        Field(default="auto", description="What the files hold; ``auto`` goes by their names.")
     )
     unit: Literal["file", "line", "paragraph"] = Field(
         default="file",
@@ -49,7 +53,7 @@ class Files(SourceSettings):
     encoding: str = Field(
         default="utf-8",
         description="Encoding of text and JSON (``latin-1``, ``cp1252``, …). A byte-order mark of UTF-8 or "
-        "UTF-16 in a file goes before it.",
+        "UTF-16 in a file goes before it. HTML is decoded by what it declares.",
     )
     text_field: str | None = Field(
         default=None,

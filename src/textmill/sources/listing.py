@@ -28,6 +28,9 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
 }
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 
@@ -52,7 +55,9 @@ class Names:
         return f"{', '.join(self.formats)}, perhaps with {', '.join(self.compressions)}"
 
 
-TEXT_NAMES = Names(FORMATS, COMPRESSIONS, hint="say what it is with format: text, jsonl, json or parquet")
+TEXT_NAMES = Names(
+    FORMATS, COMPRESSIONS, hint="say what it is with format: text, jsonl, json, parquet or html"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class InputFile:
         locator: path below the source's root, with ``/`` between its parts; the same on every mount.
         size: bytes as stored.
         version: changes when the file does (size and modification time, or entity tag).
-        format: text, markdown, jsonl, json or parquet.
+        format: text, markdown, jsonl, json, parquet, html, enddoc or raw_pages.
         compression: gzip, bzip2, xz, zstd or None.
     """
 

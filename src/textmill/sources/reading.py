@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from textmill.documents import Document, Failure
+from textmill.sources.ended_documents import ended_documents
 from textmill.sources.json_values import array_values, holds_values
+from textmill.sources.page_text import NoTextError, remarks, text_of_page
 from textmill.sources.records import BadRecordError, document_of_json, document_of_record, too_long
 from textmill.sources.streams import (
     DamagedStreamError,
@@ -60,6 +63,9 @@ class FilesReader:
         with open_file(settings, piece["url"]) as stream:
             start = piece.get("start", 0)
             chunks = read_chunks(stream, start, piece.get("end"))
+            if piece["format"] == "html":
+                yield _page(decompress(chunks, piece["compression"]), piece["locator"], settings)
+                return
             body, encoding, skipped = _without_mark(
                 decompress(chunks, piece["compression"]), settings.encoding
             )
@@ -74,6 +80,8 @@ class FilesReader:
                     yield from _values(text, locator, settings)
                 else:
                     yield from _json_lines(text, locator, settings)
+            elif piece["format"] in ("enddoc", "raw_pages"):
+                yield from text.ended(locator, pages=piece["format"] == "raw_pages")
             elif piece["format"] == "markdown" or settings.unit == "file":
                 yield text.whole(locator)
             elif settings.unit == "line":
@@ -152,20 +160,26 @@ class _Text:
 
     def whole(self, locator: str) -> Record:
         """Everything as one document."""
-        parts: list[bytes] = []
-        size = 0
+        data = _joined(self._body, locator, self._limit)
+        if isinstance(data, Failure):
+            return data
         try:
-            for chunk in self._body:
-                parts.append(chunk)
-                size += len(chunk)
-                if size > self._limit:
-                    return Failure(locator, str(too_long("file", None, self._limit)))
-        except DamagedStreamError as error:
-            return Failure(locator, str(error))
-        try:
-            return Document(locator, b"".join(parts).decode(self._encoding))
+            return Document(locator, data.decode(self._encoding))
         except UnicodeDecodeError as error:
             return Failure(locator, str(_bad_bytes(error, self._offset, self._encoding)))
+
+    def ended(self, locator: str, pages: bool) -> Iterator[Record]:
+        """Documents that a line ends."""
+        return ended_documents(
+            self._body,
+            locator,
+            self._encoding,
+            newline_of(self._encoding),
+            self.next_line,
+            self._offset,
+            self._limit,
+            pages,
+        )
 
     def holds_values(self) -> bool:
         """Whether a ``.json`` file holds one array or one spread-out record rather than lines."""
@@ -184,6 +198,33 @@ class _Text:
     def values(self) -> Iterator[Any]:
         """The records of a JSON array."""
         return array_values(self._body, self._encoding, self._limit)
+
+
+def _joined(body: Iterator[bytes], locator: str, limit: int) -> bytes | Failure:
+    """All bytes of a file that is one document."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for chunk in body:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                return Failure(locator, str(too_long("file", None, limit)))
+    except DamagedStreamError as error:
+        return Failure(locator, str(error))
+    return b"".join(parts)
+
+
+def _page(body: Iterator[bytes], locator: str, settings: Files) -> Record:
+    """A file of HTML as one document."""
+    data = _joined(body, locator, settings.max_document_bytes)
+    if isinstance(data, Failure):
+        return data
+    try:
+        page = text_of_page(data, kind="text/html")
+    except NoTextError as error:
+        return Failure(locator, str(error))
+    return Document(locator, page.text, None, json.dumps(remarks(page)))
 
 
 def _json_lines(text: _Text, locator: str, settings: Files) -> Iterator[Record]:

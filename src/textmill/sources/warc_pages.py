@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from textmill.documents import Document, Dropped, Failure
+from textmill.sources.page_text import NoTextError, remarks, signature, text_of_page
 from textmill.sources.streams import open_file
 from textmill.steps.source import Split
-from textmill.web.charset import Decoded, decode_page
+from textmill.web.charset import Decoded
 from textmill.web.http_messages import BodyError, decode_body, media_type, parse_response
 from textmill.web.urls import canonical_url
 from textmill.web.warc_reading import ArchiveRecord, LostStretch, read_archive
@@ -28,9 +28,6 @@ PageOrNot = Document | Failure | Dropped
 
 _HEAD_BYTES = 2**18
 """Room for an HTTP head beside the longest page."""
-
-_LEAST_TEXT = 0.9
-"""Share of a text's characters that must be characters: what has less is a picture, an archive, a font."""
 
 
 class WarcReader:
@@ -76,7 +73,7 @@ def page_of_record(record: ArchiveRecord | LostStretch, locator: str, settings: 
         return Dropped(locator, "record_type", _valid(record.kind)[:80], url, detail)
     try:
         return _page(record, locator, url, settings)
-    except BodyError as error:
+    except (BodyError, NoTextError) as error:
         return Failure(locator, str(error), url)
 
 
@@ -106,16 +103,10 @@ def _page(record: ArchiveRecord, locator: str, url: str | None, settings: Warc) 
     body = decode_body(body, headers, settings.max_document_bytes)
     if len(body) > settings.max_document_bytes:
         return Failure(locator, _too_long(len(body), settings.max_document_bytes), url)
-    sniffed = _signature(body)
-    if sniffed is not None:
-        if not kind:
-            return Dropped(locator, "media_type", sniffed, url, "by its first bytes; no type was given")
-        return Failure(locator, f"labelled {kind}, but the body is {sniffed}", url)
-    page = decode_page(body, content_type)
-    share = _text_share(page.text)
-    if share < _LEAST_TEXT:
-        percent = f"{100 * (1 - share):.0f} %"
-        return Failure(locator, f"no text: {percent} of it are no characters of {page.encoding}", url)
+    found = None if kind else signature(body)
+    if found is not None:
+        return Dropped(locator, "media_type", found, url, "by its first bytes; no type was given")
+    page = text_of_page(body, content_type, kind)
     return Document(locator, page.text, url, _metadata(record, headers, status, kind, page, len(body)))
 
 
@@ -126,13 +117,10 @@ def _metadata(
         "date": record.date,
         "status": status,
         "media_type": kind,
-        "charset": page.encoding,
-        "charset_by": page.how,
+        **remarks(page),
         "language": _language(headers, record.headers),
         "digest": record.headers.get("warc-payload-digest"),
         "record_id": record.headers.get("warc-record-id", "").strip("<>"),
-        "replaced_characters": page.replaced,
-        "nul_characters": page.nuls,
         "truncated": record.headers.get("warc-truncated"),
     }
     length = headers.get("content-length", "")
@@ -164,36 +152,3 @@ def _is_asked(kind: str, asked: list[str]) -> bool:
 
 def _too_long(size: int, limit: int) -> str:
     return f"a page of {size:,} bytes is longer than max_document_bytes ({limit:,})"
-
-
-def _signature(body: bytes) -> str | None:
-    """What a body is whose first bytes say so, whatever its label (WHATWG MIME Sniffing, 6)."""
-    head = body[:8]
-    for mark, kind in _SIGNATURES:
-        if head.startswith(mark):
-            return kind
-    return None
-
-
-def _text_share(text: str) -> float:
-    """Share of the characters that are neither U+FFFD nor controls, of at most the first 64 Ki."""
-    head = text[:_LOOKED_AT]
-    return 1 - len(_NO_CHARACTERS.findall(head)) / len(head) if head else 1.0
-
-
-_LOOKED_AT = 2**16
-_NO_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
-_SIGNATURES = (
-    (b"%PDF-", "application/pdf"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"\x1f\x8b\x08", "application/gzip"),
-    (b"Rar!\x1a\x07", "application/x-rar-compressed"),
-    (b"\x7fELF", "application/x-executable"),
-    (b"wOFF", "font/woff"),
-    (b"wOF2", "font/woff2"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
-)

@@ -194,9 +194,9 @@ class _Reader:
         match = _ARC_LINE.match(line)
         if match is None:
             return self._lost("no record header where one should begin")
-        url, ip, date, rest = (part.decode("utf-8", "replace") for part in match.groups())
+        url, ip, date, rest, length = ((part or b"").decode("utf-8", "replace") for part in match.groups())
         fields = rest.split()
-        self.url, size = url, int(fields[-1])
+        self.url, size = url, int(length)
         place = self.place
         self._members.take(len(line))
         content = self._content(size)
@@ -204,7 +204,7 @@ class _Reader:
         if wrong:
             return self._lost(wrong, content)
         # Version 1: type and length. Version 2: type, status, checksum, location, offset, file name, length.
-        named = fields[:-1] if len(fields) < 7 else fields[:-6]
+        named = fields if len(fields) < 6 else fields[:-5]
         headers = {"content-type": " ".join(named), "warc-ip-address": ip, "content-length": str(size)}
         kind = "warcinfo" if url.startswith("filedesc:") else "response"
         return ArchiveRecord(place, kind, url, _iso_date(date), headers, content, size)
@@ -359,17 +359,18 @@ def _length_of(head: bytes) -> int | None:
     match = _ARC_LINE.match(head)
     if match is None or b"\n" not in head:
         return None
-    return head.index(b"\n") + 1 + int(match[4].split()[-1])
+    return head.index(b"\n") + 1 + int(match[5])
 
 
 _WARC_VERSION = re.compile(rb"WARC/[0-9]+\.[0-9]+[ \t]*\r?\n")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-# URL, IP address, date of 12 to 17 digits, and what follows up to the length.
+# URL, IP address, date of 12 to 17 digits, what follows, and the length.
 _ARC_FIELDS = (
     rb"([A-Za-z][A-Za-z0-9+.-]*:[^\r\n]*) ",
     rb"([0-9A-Fa-f.:]{3,45}|-) ",
     rb"([0-9]{12,17}) ",
-    rb"([^\r\n]{0,4096}?\b[0-9]{1,15})[ \t]*\r?\n",
+    rb"([^\r\n]{0,4096} )?",
+    rb"([0-9]{1,15})[ \t]*\r?\n",
 )
 _ARC_LINE = re.compile(b"".join(_ARC_FIELDS))
 _NEXT_RECORD = re.compile(
