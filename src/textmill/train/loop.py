@@ -240,10 +240,8 @@ class _Loop:
         batch = self._batch(state.step)
         scale = 1.0 / max(1, int(strategy.sum(torch.tensor(batch.counted))))
         batch = batch.to(self.device)
-        length = batch.tokens.shape[1] + (1 if self.device.type == "cpu" else 0)
-        rows = min(
-            len(batch), (settings.micro_batch_size or len(batch)) * max(1, self.feed.seq_len // length)
-        )
+        pieces = len(batch) * self.world.size // self.feed.batch_size  # of a window, if rows are shorter
+        rows = min(len(batch), (settings.micro_batch_size or len(batch)) * pieces)
         loss = torch.zeros((), device=self.device)
         left = len(batch)
         for part in batch.split(rows):
