@@ -44,6 +44,8 @@ FIELDS = {
     "eval_steps": "train.validate_every",
     "fsdp_transformer_layer_cls_to_wrap": "train.wrap",
     "parallel": "train.parallel",
+    "processes": "train.processes",
+    "environment": "train.environment",
     "device": "train.device",
     "seed": "seed",
     "workers": "run.workers",
@@ -171,6 +173,26 @@ def _training(parser: Parser) -> None:
     )
     parser.add_argument("--parallel", metavar="HOW", help="auto, ddp, fsdp or deepspeed")
     parser.add_argument(
+        "--deepspeed", nargs="?", const="", metavar="JSON",
+        help="share the work out by DeepSpeed's ZeRO, with this configuration if one is given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--processes", "--nproc-per-node", metavar="N", help="processes here (default: one per GPU)"
+    )
+    parser.add_argument(
+        "--launch", metavar="HOSTFILE",
+        help="train on several machines: lines `name slots=8`, the first is this one, the others are reached by ssh",
+    )  # fmt: skip
+    parser.add_argument(
+        "--environment",
+        metavar="FILE",
+        help="lines NAME=value for all processes: variables of NCCL and the like",
+    )
+    parser.add_argument(
+        "--templates", metavar="DIR",
+        help="write a hostfile, variables for NCCL and a configuration of DeepSpeed to begin with, and do nothing else",
+    )  # fmt: skip
+    parser.add_argument(
         "--inspect-data",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -206,6 +228,11 @@ def _forecast(parser: Parser) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    if arguments.templates is not None:
+        from textmill.train.templates import write_templates
+
+        print("\n".join(map(str, write_templates(Path(arguments.templates)))))
+        return 0
     recipe = _recipe(arguments)
     if recipe.train is None:
         raise UserError(
@@ -344,6 +371,14 @@ def _changes(arguments: argparse.Namespace) -> list[Override]:
         given.append(("train.activation_checkpointing", how, "--gradient-checkpointing"))
     if arguments.fsdp is not None:
         given.append(("train.parallel", "fsdp", f"--fsdp {arguments.fsdp}"))
+    if arguments.deepspeed is not None:
+        given.append(("train.parallel", "deepspeed", "--deepspeed"))
+        if arguments.deepspeed:
+            path = str(Path(arguments.deepspeed).absolute())
+            given.append(("train.deepspeed.config", path, f"--deepspeed {arguments.deepspeed}"))
+    if arguments.launch is not None:
+        path = str(Path(arguments.launch).absolute())
+        given.append(("train.hostfile", path, f"--launch {arguments.launch}"))
     if not arguments.inspect_data:
         given.append(("train.inspect", "0", "--no-inspect-data"))
     if arguments.val_files:
@@ -366,7 +401,7 @@ def _batches(arguments: argparse.Namespace) -> list[tuple[str, Any, str]]:
         if value is not None and value < 1:
             raise UserError("This is out of range.", expected="1 or more", found=str(value), where=option)
     rows, passes = rows or 8, passes or (8 if arguments.model_name else 1)
-    devices = _devices()
+    devices = _devices(arguments)
     origin = f"--batch-size {rows} --gradient-accumulation-steps {passes}"
     return [
         ("train.micro_batch_size", rows, origin),
@@ -374,10 +409,16 @@ def _batches(arguments: argparse.Namespace) -> list[tuple[str, Any, str]]:
     ]
 
 
-def _devices() -> int:
-    """Processes that will train: those of a launcher, or one per GPU."""
+def _devices(arguments: argparse.Namespace) -> int:
+    """Processes that will train: those of a launcher, of a hostfile, as many as asked for, or one per GPU."""
     import os
 
+    if arguments.launch is not None:
+        from textmill.train.parallel.hostfile import read_hostfile
+
+        return sum(host.slots for host in read_hostfile(Path(arguments.launch)))
+    if arguments.processes is not None and arguments.processes.isdecimal():
+        return max(1, int(arguments.processes))
     launched = os.environ.get("WORLD_SIZE")
     if launched and launched.isdecimal():
         return max(1, int(launched))
