@@ -111,7 +111,7 @@ def _print_summary(sealed: Sealed) -> None:
     rows = [
         (
             "pages",
-            f"{totals['archived']:,} archived, of {totals['seen']:,} addresses on {totals['hosts']:,} hosts",
+            f"{totals['archived']:,} archived, of {totals['seen']:,} addresses on {_several(totals['hosts'], 'host')}",
         ),
     ]
     for outcome in ("redirected", "refused", "failed"):
@@ -127,10 +127,14 @@ def _print_summary(sealed: Sealed) -> None:
     rows.append(
         (
             "written",
-            f"{screen.size(totals['bytes'])} in {pages} WARC file{'s' if pages != 1 else ''} of pages",
+            f"{screen.size(totals['bytes'])}, pages in {_several(pages, 'WARC file')}",
         )
     )
     rows.append(("account", str(sealed.folder / sealed.account["name"])))
     print()
     for name, text in rows:
         print(screen.fit(f"{name:<12}{text}", 12))
+
+
+def _several(count: int, name: str) -> str:
+    return f"{count:,} {name}{'' if count == 1 else 's'}"

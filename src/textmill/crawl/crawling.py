@@ -147,11 +147,7 @@ class _Crawl:
 
     def _show(self, engine: Engine) -> None:
         standing = engine.standing
-        numbers: dict[str, float] = {
-            "pages": standing.archived,
-            "queued": standing.queued,
-            "hosts": standing.hosts,
-        }
+        numbers: dict[str, float] = {"queued": standing.queued, "hosts": standing.hosts}
         seconds = time.monotonic() - self._begun
         if seconds > 1:
             numbers["pages_per_second"] = (standing.archived - self._archived_before) / seconds

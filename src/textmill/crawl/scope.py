@@ -89,10 +89,14 @@ def seed_addresses(settings: CrawlSettings) -> list[str]:
     """
     found = []
     for place, line in _lines(settings.seeds, "seeds"):
-        url = canonical_url(line) or (canonical_url(f"https://{line}") if _NAME(line) else None)
+        bare = canonical_url(f"https://{line}") if _NAME(line) and not _FILE(line) else None
+        url = canonical_url(line) or bare
         if url is None:
             raise UserError(
-                "a seed is no web address", expected="https://example.com/", found=line[:200], where=place
+                "a seed is no web address, and no file either",
+                expected="https://example.com/, or a file with one address per line",
+                found=line[:200],
+                where=place,
             )
         found.append(url)
     if not found:
@@ -159,4 +163,5 @@ def _any_of(patterns: tuple[str, ...]):  # type: ignore[no-untyped-def]
     return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
+_FILE = re.compile(r".*\.(?:txt|csv|tsv|lst|list|urls?|json|ya?ml)", re.IGNORECASE).fullmatch
 _NAME = re.compile(r"[^\s/:]+\.[^\s/:.]+(?::\d+)?(?:/\S*)?").fullmatch
