@@ -151,3 +151,15 @@ def test_what_cannot_be_fed_is_told() -> None:
         windows_of("documents", stream, 5, stride=5)
     with pytest.raises(UserError, match="too few tokens"):
         WindowFeed(windows_of("documents", stream, 50, least=50), batch_size=2, seed=0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SIZES, st.integers(2, 17), st.sampled_from(["stream", "documents", "packed"]), st.data())
+def test_spans_are_what_is_read(sizes: list[int], length: int, kind: str, data: st.DataObject) -> None:
+    stream = Stream(sizes)
+    stride = 0 if kind == "packed" else data.draw(st.integers(0, length - 1))
+    windows = windows_of(kind, stream, length, stride)
+    into = np.zeros(length, np.uint16)
+    for window in range(len(windows)):
+        found = [stream.values[start:stop] for start, stop in windows.spans(window)]
+        assert np.concatenate(found).tolist() == into[: windows.read(window, into)].tolist()

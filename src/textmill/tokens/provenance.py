@@ -60,7 +60,17 @@ def documents_of_sample(
             where=str(index_folder),
             hint=f"{split} holds {starts[-1]:,} tokens, {samples:,} samples of {seq_len:,}",
         )
-    start, stop = sample * seq_len, (sample + 1) * seq_len
+    return documents_of_tokens(index_folder, split, sample * seq_len, (sample + 1) * seq_len)
+
+
+def documents_of_tokens(index_folder: Path, split: str, start: int, stop: int) -> list[Passage]:
+    """The documents of the tokens ``start`` to ``stop`` of a split, in order.
+
+    Raises:
+        UserError: no tokens there, or no such split.
+    """
+    files = TokenIndex.read(index_folder).split(split, index_folder)
+    starts = [0, *accumulate(file.tokens for file in files)]
     passages: list[Passage] = []
     for position in range(bisect_right(starts, start) - 1, len(files)):
         base = starts[position]

@@ -62,6 +62,10 @@ class Windows(Protocol):
         """The documents of some windows."""
         ...
 
+    def spans(self, window: int) -> list[tuple[int, int]]:
+        """Where the tokens of a window stand in the stream: first and end of each piece, in order."""
+        ...
+
 
 class StreamWindows:
     """Window ``i`` begins at token ``i * (length - stride)`` of the stream.
@@ -120,6 +124,10 @@ class StreamWindows:
         start, stop = self.span(window)
         into[: stop - start] = self._tokens.read(start, stop)
         return stop - start
+
+    def spans(self, window: int) -> list[tuple[int, int]]:
+        """One piece."""
+        return [self.span(window)]
 
     def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
         """The documents of some windows: the first and the last of each may be cut."""
@@ -182,6 +190,11 @@ class DocumentWindows:
         into[:size] = self._tokens.read(start, start + size)
         return size
 
+    def spans(self, window: int) -> list[tuple[int, int]]:
+        """One piece."""
+        start = int(self._starts[window])
+        return [(start, start + int(self._lengths[window]))]
+
     def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
         """The document of each window."""
         return Segments(self._lengths[windows], self._owners[windows], np.ones(len(windows), np.int64))
@@ -216,6 +229,13 @@ class PackedWindows:
             into[place : place + size] = self._tokens.read(start, start + size)
             place += size
         return place
+
+    def spans(self, window: int) -> list[tuple[int, int]]:
+        """A piece of each document."""
+        packing = self._packing
+        chosen = slice(int(packing.windows[window]), int(packing.windows[window + 1]))
+        pairs = zip(packing.starts[chosen].tolist(), packing.lengths[chosen].tolist(), strict=True)
+        return [(start, start + size) for start, size in pairs]
 
     def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
         """The documents of some windows, whole but for the ends of those longer than a window."""

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textmill.errors import UserError
-from textmill.tokens.borders import document_borders
 from textmill.tokens.dataset import TokenSet
 from textmill.tokens.index import INDEX
-from textmill.tokens.packing import pack_documents
-from textmill.tokens.windows import DocumentWindows, PackedWindows, StreamWindows, Windows
+from textmill.tokens.window_kinds import cut_windows
+from textmill.tokens.windows import Windows
 from textmill.train.feed import Samples, WindowFeed
 from textmill.train.settings import TrainSection
-
-MIN_TOKENS = 50
-"""Windows with fewer tokens are dropped unless the settings say otherwise (row E6)."""
 
 
 @dataclass(frozen=True)
@@ -115,18 +111,16 @@ def open_data(
 def _windows(
     settings: TrainSection, tokens: TokenSet, folder: Path, length: int, scratch: Path | None
 ) -> Windows:
-    borders = None
-    if settings.windows != "stream" or settings.mask_documents:
-        borders = document_borders(folder)
-    if settings.windows == "stream":
-        least = settings.min_tokens
-        return StreamWindows(tokens, length, stride=settings.stride, min_tokens=least, borders=borders)
-    assert borders is not None
-    if settings.windows == "packed":
-        cache = scratch / f"packing-{folder.parent.name}" if scratch else None
-        return PackedWindows(tokens, pack_documents(borders, length, cache))
-    least = settings.min_tokens if settings.min_tokens is not None else MIN_TOKENS
-    return DocumentWindows(tokens, length, borders, stride=settings.stride, min_tokens=least)
+    return cut_windows(
+        settings.windows,
+        tokens,
+        folder,
+        length,
+        stride=settings.stride,
+        min_tokens=settings.min_tokens,
+        borders=settings.mask_documents,
+        cache=scratch / f"packing-{folder.parent.name}" if scratch else None,
+    )
 
 
 def _held_out(settings: TrainSection, folders: dict[str, Path | None]) -> dict[str, Samples]:

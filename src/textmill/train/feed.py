@@ -174,3 +174,7 @@ class SampleWindows:
     def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
         """Nothing is known of documents."""
         raise NotImplementedError
+
+    def spans(self, window: int) -> list[tuple[int, int]]:
+        """One piece."""
+        return [(window * self.length, (window + 1) * self.length)]

@@ -68,6 +68,12 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
     numbers["seed"] = seed
     numbers["samples"] = len(data.feed)
     numbers["passed_over"] = trained.state.passed_over
+    numbers["windows"] = {
+        "kind": settings.windows,
+        "stride": settings.stride,
+        "min_tokens": settings.min_tokens,
+    }
+    numbers["mixture"] = [source.tokens for source in settings.mixture or ()]
     if not trained.first:
         return StageResult((), numbers)
     model = _publish(settings, context, trained, numbers, data.digest, seed, tokenizer)
