@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -123,6 +126,10 @@ class _Crawl:
             sealed = seal(self.folder, frontier, settings, self.watcher.say)
             self.watcher.finish("crawl", f"{sealed.totals['archived']:,} pages")
             return sealed
+        except sqlite3.OperationalError as error:
+            if "disk is full" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder)) from error
         finally:
             frontier.close()
 

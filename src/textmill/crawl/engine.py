@@ -111,10 +111,12 @@ class Engine:
                 workers = [
                     self._loop.create_task(self._work(fetcher)) for _ in range(self._settings.concurrency)
                 ]
-                await self._settle_until_done(thread, workers)
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
+                try:
+                    await self._settle_until_done(thread, workers)
+                finally:  # before the connections go, whose end would look like the servers' fault
+                    for worker in workers:
+                        worker.cancel()
+                    await asyncio.gather(*workers, return_exceptions=True)
         finally:
             thread.shutdown(wait=True)
 
@@ -285,7 +287,8 @@ class Engine:
                 host.archived -= 1
                 host.jobs.appendleft(job)
             else:
-                self._spool.append(answer)
+                if isinstance(answer.outcome, Fetched) or answer.outcome.state == REFUSED:
+                    self._spool.append(answer)
                 self._batch.answers.append(answer)
                 self._unsettled += 1
                 if self._unsettled >= MAX_UNSETTLED:

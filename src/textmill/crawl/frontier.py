@@ -15,6 +15,7 @@ Nothing here grows in memory with the number of addresses: caches have fixed siz
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -218,8 +219,11 @@ class Frontier:
         self._skipped: dict[str, int] = {}
 
     def close(self) -> None:
-        """Close the file; its log is folded into it."""
-        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Close the file; its log is folded into it. A transaction that was not committed never was."""
+        if self.db.in_transaction:
+            self.db.rollback()
+        with contextlib.suppress(sqlite3.OperationalError):  # no room for it: the log is as good where it is
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.db.close()
 
     # --- transactions ----------------------------------------------------------------------------------------
