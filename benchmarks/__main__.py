@@ -17,6 +17,8 @@ BENCHMARKS = {
     "words": "word borders beside uniseg and ICU",
     "steps": "the other curation steps beside libraries and plain Python",
     "dedup": "MinHash signatures beside datatrove and Daft; whole runs; quality on graded copies",
+    "crawling": "a site of many hosts, crawled beside Scrapy: pages per CPU second",
+    "frontier": "the crawler's frontier as it grows: memory, speed, bytes per address",
     "scores": "scoring every document beside scoring survivors only",
     "encoding": "encoding beside tiktoken and Hugging Face with the same vocabulary",
     "tokenizer_training": "training byte-level BPE beside Hugging Face, the same merges",

@@ -103,9 +103,9 @@ class _Connection(asyncio.Protocol):
         while b"\r\n\r\n" in self._received:
             head, _, self._received = self._received.partition(b"\r\n\r\n")
             target = head.split(b" ", 2)[1].decode("latin-1")
-            self._counts["robots" if target == "/robots.txt" else "pages"] += 1
             try:
                 self._transport.write(self._site.answer(self._host, target))
+                self._counts["robots" if target == "/robots.txt" else "pages"] += 1
             except ValueError:
                 self._transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 

@@ -43,6 +43,9 @@ OPTIONAL = {
     "sudachipy": "sudachipy>=0.6",
     "sudachidict_core": "sudachidict_core",
     "pythainlp": "pythainlp>=5",
+    # Crawling.
+    "scrapy": "scrapy==2.19.*",
+    "warcio": "warcio>=1.7.5",
 }
 
 
