@@ -30,8 +30,13 @@ def test_files_of_seeds_and_domains(tmp_path: Path, capsys: pytest.CaptureFixtur
         (tmp_path / "domains.txt").write_text("127.0.0.1\n")
         files = ["--seeds", str(tmp_path / "seeds.txt"), "--domains", str(tmp_path / "domains.txt")]
         command = ["crawl", *files, "--output", str(tmp_path / "out"), *LOOPBACK, "--set", "max_redirects=3"]
+        command += ["--format", "raw_pages"]
         assert main(command) == 0
     told = capsys.readouterr()
+    pages = (tmp_path / "out" / "pages.txt").read_text()
+    assert pages == "".join(
+        f"URL: {site.url(path)}\n{site.pages[path].decode()}\n---ENDDOC---\n" for path in ("/", "/a")
+    )
     assert "2 archived, of 2 addresses on 1 host" in told.out
     sealed = read_seal(tmp_path / "out")
     assert sealed is not None

@@ -54,6 +54,10 @@ def register(add: Commands) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="others",
         help="any other setting of the source crawl (docs/recipe.md): retries=5, sitemaps=false (may be repeated)",
     )  # fmt: skip
+    crawl.add_argument(
+        "--format", choices=("raw_pages", "jsonl", "parquet"),
+        help="write the pages to one file too: raw_pages (URL: ..., the page, ---ENDDOC---), jsonl or parquet",
+    )  # fmt: skip
     crawl.set_defaults(run_command=_crawl)
 
 
@@ -65,7 +69,18 @@ def _crawl(arguments: argparse.Namespace) -> int:
     with TerminalProgress() as progress:
         sealed = crawl(settings, arguments.output, progress)
     _print_summary(sealed)
+    if arguments.format:
+        _export(sealed, arguments.format)
     return 0
+
+
+def _export(sealed: Sealed, format: str) -> None:
+    from textmill.export.source import export_source
+    from textmill.sources.crawl import Crawl
+
+    path = sealed.folder / ("pages.txt" if format == "raw_pages" else f"pages.{format}")
+    source = Crawl(folder=str(sealed.folder.absolute()))
+    print(f"{'pages in':<12}{path}: {export_source(source, path, format):,}")
 
 
 def _settings(arguments: argparse.Namespace) -> CrawlSettings:

@@ -60,9 +60,9 @@ CREATE TABLE files (name TEXT PRIMARY KEY, series TEXT NOT NULL, number INTEGER 
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Link:
-    """An address to add.
+    """An address to add. (Not frozen: a crawl makes millions, and freezing triples what one costs.)
 
     Attributes:
         url: canonical.
