@@ -1,4 +1,4 @@
-"""``train``, ``preview`` and ``export --gguf`` with the flags of the originals, from text to the folder that trainers leave."""
+"""``train``, ``preview`` and ``export --gguf`` with the flags of the originals: from text to the output folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
-from tests.train.small_models import TEXT, make_llama, make_tokenizer
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.train.small_models import TEXT, make_llama, make_tokenizer
 from textmill.cli import main
 
 PLACES = ["Trois-Rivières", "Rimouski", "Chicoutimi", "la Gaspésie", "Saint-Jérôme", "l'Abitibi", "Québec"]
@@ -151,7 +151,8 @@ def test_quebec_french_from_text_to_the_output_folder(
 def test_the_same_command_again_does_nothing_twice(
     prepared: Path, base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out --model_name {base} {FLAGS} --no-inspect-data"
+    files = f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out"
+    command = f"{files} --model_name {base} {FLAGS} --no-inspect-data"
     assert train(command) == 0
     weights = (tmp_path / "out/adapter_model.safetensors").read_bytes()
     printed = capfd.readouterr()
