@@ -25,6 +25,7 @@ BENCHMARKS = {
     "tokens": "building shards and loading batches beside plain scripts",
     "text_kernels": "every text kernel beside its plain-Python oracle",
     "extraction": "main text beside trafilatura and resiliparse, cross-validated; pages per CPU second",
+    "warc": "web archives beside FastWARC and warcio; links beside lexbor; addresses beside ada-url",
     "gpu": "training speed beside transformers",
 }
 

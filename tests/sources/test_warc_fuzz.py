@@ -140,7 +140,9 @@ def test_some_rounds() -> None:
 @pytest.mark.timeout(7200)
 def test_many_rounds() -> None:
     seconds = float(os.environ.get("TEXTMILL_FUZZ_SECONDS", "30"))
-    assert _rounds(seconds, random.SystemRandom().randrange(2**32)) > 10
+    rounds = _rounds(seconds, random.SystemRandom().randrange(2**32))
+    print(f"{rounds:,} rounds")
+    assert rounds > 10
 
 
 def test_a_whole_archive_inside_a_page_is_a_page() -> None:

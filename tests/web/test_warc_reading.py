@@ -235,6 +235,13 @@ def test_what_is_no_archive(data: bytes) -> None:
     assert len(lost(data)) == (1 if data.strip() else 0)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_junk_in_front_of_the_first_record(layout: str) -> None:
+    data = b"junk\n" + LAYOUTS[layout](RECORDS)
+    assert good(data) == good(plain(RECORDS))
+    assert len(lost(data)) == 1
+
+
 def test_zeros_and_blank_lines_between_members() -> None:
     data = b"".join(gzip.compress(record, mtime=0) + b"\0" * 40 for record in RECORDS)
     assert good(data) == good(plain(RECORDS))

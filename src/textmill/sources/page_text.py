@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from textmill.web.charset import Decoded, decode_page
 
 _LEAST_TEXT = 0.9
@@ -32,7 +30,7 @@ def text_of_page(body: bytes, content_type: str = "", kind: str = "") -> Decoded
         raise NoTextError(f"labelled {kind}, but the body is {found}" if kind else f"no text, but {found}")
     page = decode_page(body, content_type)
     head = page.text[:_LOOKED_AT]
-    odd = len(_NO_CHARACTERS.findall(head)) + min(page.nuls, len(head))
+    odd = head.count("\ufffd") + len(head.encode().translate(None, _NO_CONTROLS)) + min(page.nuls, len(head))
     if odd > max(_FEW, (1 - _LEAST_TEXT) * len(head)):
         raise NoTextError(
             f"no text: {100 * odd / len(head):.0f} % of it are no characters of {page.encoding}"
@@ -60,7 +58,8 @@ def remarks(page: Decoded) -> dict[str, str | int]:
 
 
 _LOOKED_AT = 2**16
-_NO_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
+# All bytes but the control characters that no text has; escapes are left to ISO-2022 and to terminals.
+_NO_CONTROLS = bytes({*range(9, 14), 0x1B, *range(0x20, 0x7F), *range(0x80, 0x100)})
 _SIGNATURES = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),

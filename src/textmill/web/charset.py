@@ -144,7 +144,7 @@ def detect_encoding(body: bytes) -> str | None:
 
 
 def _telling(body: bytes) -> bytes:
-    """Up to 64 KiB of what tells an encoding: bytes beyond ASCII and what stands around them, without markup."""
+    """Up to 64 KiB of what tells an encoding: bytes beyond ASCII and what follows them, without markup."""
     parts: list[bytes] = []
     size = 0
     for match in _BEYOND_ASCII.finditer(body):
@@ -180,9 +180,6 @@ def _finished(text: str, encoding: str, how: How, replaced: int = 0) -> Decoded:
     nuls = text.count("\0") if "\0" in text else 0
     if nuls:
         text = text.replace("\0", "")
-    if not text.isascii() and (surrogates := len(_SURROGATES.findall(text))):
-        text = _SURROGATES.sub("\ufffd", text)
-        replaced += surrogates
     return Decoded(text.removeprefix("\ufeff"), encoding, how, replaced, nuls)
 
 
@@ -229,10 +226,9 @@ _HEAD = 2**14
 _SAMPLE = 2**16
 _CHARSET = re.compile(r"""charset\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"']+))""", re.IGNORECASE)
 _XML = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_BEYOND_ASCII = re.compile(rb"[^<>\x80-\xff]{0,40}(?:[\x80-\xff]+[^<>\x80-\xff]{0,40})++")
+_BEYOND_ASCII = re.compile(rb"(?:[\x80-\xff]++[^<>\x80-\xff]{0,40}+)++")
 _BEYOND_ASCII_TEXT = re.compile(r"[^\x00-\x7f]")
 _THREE_BYTES = re.compile("[\u0800-\U0010ffff]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
 # What chardet calls otherwise, and names of supersets that it may give.
 _DETECTED = {
     "cp949": "euc-kr",

@@ -47,6 +47,7 @@ class Members:
         offset: where the open member begins in the file.
         inside: unpacked bytes of it in front of ``buffer[at]``.
         buffer: unpacked bytes that nobody took yet begin at ``at``.
+        head: the first bytes of the file, as it is.
         compression: ``gzip``, ``zstd`` or None, of the whole file.
     """
 
@@ -78,7 +79,8 @@ class Members:
         self.at = 0
         file.seek(start)
         self._read()
-        self.compression = compression_of(self._raw)
+        self.head = self._raw[:_TRIAL]
+        self.compression = compression_of(self.head)
 
     def open_next(self) -> bool:
         """Go to the next member, past all that is left of this one; False where there is none."""

@@ -101,6 +101,12 @@ def read_archive(
     """
     try:
         members = Members(file, begins_record, start, end)
+        if members.compression is None and not begins_record(members.head.lstrip(b"\r\n")):
+            # What is wrong with the beginning hides how the rest is compressed.
+            found = _first_member(file, start, end)
+            if found is not None:
+                yield LostStretch(Position(start, 0), "no record where the file begins", resumes=found)
+                members = Members(file, begins_record, found, end)
     except DamagedMemberError as error:
         yield LostStretch(Position(start, 0), str(error), resumes=None)
         return
@@ -136,11 +142,16 @@ def begins_record(data: bytes) -> bool:
     return bool(_WARC_VERSION.match(data) or _ARC_LINE.match(data))
 
 
+def _first_member(file: BinaryIO, start: int, end: int | None) -> int | None:
+    """Where the first compressed member begins that begins a record."""
+    places = [find_member(file, start, begins_record, end, kind) for kind in ("gzip", "zstd")]
+    return min((place for place in places if place is not None), default=None)
+
+
 class _Reader:
     """Takes records out of members.
 
     Attributes:
-        place: of the record being read.
         url: of the record being read, once that is known.
     """
 
@@ -148,21 +159,26 @@ class _Reader:
         self._members = members
         self._max_content = max_content
         self._missing = 0
-        self.place = Position(0, 0)
+        self._place: Position | None = None
         self.url = ""
 
     def records(self) -> Iterator[ArchiveRecord | LostStretch]:
         """The records of the open member, and of those after it into which one runs."""
         members = self._members
         while True:
-            self.place, self.url = self._here(), ""
+            self._place, self.url = None, ""
             if not self._skip_blank_lines():
                 return
-            self.place = self._here()
-            if self._at_least(5) and members.buffer.startswith(b"WARC/", members.at):
+            self._place = self._here()
+            if members.buffer.startswith(b"WARC/", members.at) or self._at_least(5, b"WARC/"):
                 yield self._warc_record()
             else:
                 yield self._arc_record()
+
+    @property
+    def place(self) -> Position:
+        """Where the record begins that is being read, or where the next one would."""
+        return self._here() if self._place is None else self._place
 
     def _here(self) -> Position:
         members = self._members
@@ -215,9 +231,12 @@ class _Reader:
         while True:
             buffer, at = members.buffer, members.at
             stop = len(buffer)
+            if buffer.startswith(b"\r\n\r\n", at):
+                at += 4
             while at < stop and buffer[at] in b"\r\n":
                 at += 1
-            members.take(at - members.at)
+            members.inside += at - members.at
+            members.at = at
             if at < stop:
                 return True
             if not members.fill():
@@ -270,25 +289,25 @@ class _Reader:
 
     def _wrong_end(self, size: int) -> str | None:
         """What is wrong with the end of a block: after it come blank lines and the next record, or nothing."""
-        members = self._members
         if self._missing:
             have = size - self._missing
             return f"its length is given as {size:,} bytes, and the archive breaks off after {have:,}"
         if not self._skip_blank_lines():
             return None
-        if self._at_least(5) and members.buffer.startswith(b"WARC/", members.at):
+        if self._at_least(5, b"WARC/"):
             return None
         line = self._line()
         if line is not None and _ARC_LINE.match(line):
             return None
         return f"its length is given as {size:,} bytes, but no record ends there"
 
-    def _at_least(self, size: int) -> bool:
+    def _at_least(self, size: int, beginning: bytes) -> bool:
+        """Whether so many bytes are left of the member, and they begin so."""
         members = self._members
         while len(members.buffer) - members.at < size:
             if not members.fill():
                 return False
-        return True
+        return members.buffer.startswith(beginning, members.at)
 
     def _lost(self, reason: str, content: bytes = b"") -> LostStretch:
         """Give up this record and go to the next line of the member that begins one, or to the member's end.
