@@ -41,6 +41,7 @@ BATCH = 128
 """Answers that are settled at a time."""
 MAX_UNSETTLED = 2 * BATCH
 _BATCH_SECONDS = 0.5
+_LEAST_SECONDS = 0.05  # between two batches, as long as anything is on its way
 
 
 @dataclass
@@ -126,15 +127,18 @@ class Engine:
         settled = self._loop.time()
         while not self._is_done():
             now = self._loop.time()
-            wants = self._wants()
-            count = len(self._batch.answers)
-            idle = not self._fetching and self._ready.empty()
-            starving = any(not host.jobs for host in wants) or (wants and count >= BATCH // 4)
-            due = count >= BATCH or (self._has_news() and now - settled >= _BATCH_SECONDS)
-            if due or starving or (idle and (self._has_news() or self._looks_for_hosts())):
-                settled = now
-                await self._settle(thread, wants)
-                continue
+            count, since = len(self._batch.answers), now - settled
+            due = count >= BATCH or (self._has_news() and since >= _BATCH_SECONDS)
+            if due or since >= _LEAST_SECONDS or not self._fetching:
+                wants = self._wants()
+                # Somebody has nothing to do who could have.
+                spare = self._ready.empty() and self._fetching < self._settings.concurrency
+                starving = spare and wants and (count >= BATCH // 4 or any(not host.jobs for host in wants))
+                idle = not self._fetching and self._ready.empty()
+                if due or starving or (idle and (self._has_news() or self._looks_for_hosts())):
+                    settled = now
+                    await self._settle(thread, wants)
+                    continue
             for worker in workers:
                 if worker.done():
                     worker.result()  # a defect of the mill: raise it
