@@ -142,3 +142,12 @@ def test_budgets_per_host(tmp_path: Path) -> None:
         assert sealed.totals["archived"] == 12
         assert sealed.totals["left"] == 3 * 10 - 12
         assert crawled(tmp_path, seeds, domains=hosts, max_per_host=6).totals["archived"] == 18
+
+
+def test_signals_against_training_keep_the_crawl_away(tmp_path: Path) -> None:
+    robots = b"User-agent: *\nContent-Usage: /art/ train-ai=n\nAllow: /"
+    pages = {"/": page("art/a", "b"), "/art/a": page(), "/b": page(), "/robots.txt": (200, TEXT, robots)}
+    with Site(pages) as site:
+        sealed = crawled(tmp_path, site.url())
+    assert ends(site, account(sealed)) == {"/": "page", "/art/a": "ai_signal", "/b": "page"}
+    assert site.hits["/art/a"] == 0

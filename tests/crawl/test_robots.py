@@ -153,3 +153,27 @@ def test_whole_user_agents_and_others_rules() -> None:
 def test_no_bytes_are_too_strange(robots: bytes, path: str) -> None:
     assert may_fetch(robots, "textmill", f"https://example.com/{path}").reason
     assert may_fetch(b"User-agent: *\nDisallow: " + robots, "textmill", f"https://example.com/{path}").reason
+
+
+@pytest.mark.parametrize(
+    "lines, path, expected",
+    [
+        (b"Content-Signal: search=yes,ai-train=no,use=reference\nAllow: /", "/x", False),
+        (b"Content-Signal: search=yes, ai-train=yes\nAllow: /", "/x", True),
+        (b"content-signal:search=no", "/x", True),
+        (b"Allow: /\nContent-Usage: train-ai=n", "/x", False),
+        (b"Content-Usage: train-ai=n # please\nContent-Usage: /open/ train-ai=y", "/open/x", True),
+        (b"Content-Usage: train-ai=n\nContent-Usage: /open/ train-ai=y", "/x", False),
+        (b"Content-Usage: /shut/ search=y, train-ai=n", "/open", True),
+        (b"Content-Usage: /shut/ search=y, train-ai=n", "/shut/x?y", False),
+        (b"Content-Signal: ai-train=yes\nContent-Usage: train-ai=n", "/x", False),
+        (b"User-agent: other\nContent-Signal: ai-train=no", "/x", True),
+        (
+            b"Disallow:\nUser-agent: foobot\nDisallow: /a\nUser-agent: other\nContent-Signal: ai-train=no",
+            "/x",
+            True,
+        ),
+    ],
+)
+def test_signals_about_training(lines: bytes, path: str, expected: bool) -> None:
+    assert Robots(b"User-agent: *\nDisallow: /none\n" + lines, "foobot").may_train(path) is expected

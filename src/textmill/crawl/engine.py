@@ -323,6 +323,9 @@ class Engine:
                 self._count("robots")
                 return Answer(job, Fault(REFUSED, "robots", permission.reason))
         path = job.url[len(host.origin) :]
+        if job.kind == PAGE and self._settings.respect_opt_outs and not host.robots.may_train(path):
+            self._count("ai_signal")
+            return Answer(job, Fault(REFUSED, "ai_signal"))
         reservation = host.tdm.reservation(path) if host.tdm is not None else None
         conditions = None
         if job.earlier is not None:

@@ -26,6 +26,7 @@ REASONS = {
     "noindex": "the page asks not to be indexed",
     "tdm": "rights of text and data mining are reserved (TDM-Reservation)",
     "noai": "the page asks not to be used for AI (noai)",
+    "ai_signal": "robots.txt asks not to train models on it (Content-Signal, Content-Usage)",
     # refused by the crawl's own rules
     "address": "the address may not be connected to",
     "content_type": "it is of another type of content",

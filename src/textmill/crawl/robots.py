@@ -24,6 +24,8 @@ _RULES = re.compile(
     rb"\s*(?:allow|disallow|dissallow|dissalow|disalow|diasllow|disallaw)(?:\s*:|\s)", re.IGNORECASE
 )
 _SITEMAP_LINE = re.compile(rb"\s*site-?maps?\s*:\s*(\S+)", re.IGNORECASE)
+_USAGE_LINE = re.compile(rb"\s*content-(signal|usage)\s*:\s*([^#]*)", re.IGNORECASE)
+_TRAINING = re.compile(rb"(?:^|[\s,;])(?:ai-train|train-ai)\s*=\s*([A-Za-z]+)", re.IGNORECASE)
 _TOKEN = re.compile(rb"[A-Za-z_-]+")
 
 
@@ -59,6 +61,7 @@ class Robots:
     def __init__(self, robots_txt: bytes, agent: str, also_obey: tuple[str, ...] = ()) -> None:
         lines = _lines(robots_txt)
         self._rules: list[tuple[str, Protego]] = []
+        self._usage: list[tuple[str, bool]] = []
         delays = []
         for name in (agent, *also_obey):
             token = _TOKEN.match(name.encode())
@@ -68,6 +71,7 @@ class Robots:
                 self._rules.append((addressed, parsed))
                 delay = parsed.crawl_delay("*")
                 delays += [delay] if delay is not None else []
+                self._usage += [usage for line in group if (usage := _usage_of(line)) is not None]
         self.crawl_delay: float | None = max(delays, default=None)
         self.sitemaps = [
             match[1].decode("utf-8", "replace") for line in lines if (match := _SITEMAP_LINE.match(line))
@@ -79,6 +83,16 @@ class Robots:
             if not rules.can_fetch(url, "*"):
                 return Permission(False, f"robots.txt forbids it to {addressed}")
         return _ALLOWED
+
+    def may_train(self, path: str) -> bool:
+        """Whether what stands at ``path`` (with its query) may be collected to train models on.
+
+        Said by ``Content-Signal: ai-train=no`` (contentsignals.org) and ``Content-Usage: train-ai=n`` (IETF's
+        aipref, which may name a path) in the agent's group. The longest path that fits holds, a refusal in a tie;
+        where nothing is said, nothing is reserved.
+        """
+        fitting = [(len(prefix), not allowed) for prefix, allowed in self._usage if path.startswith(prefix)]
+        return not max(fitting, default=(0, False))[1]
 
 
 def may_fetch(robots_txt: bytes, agent: str, url: str) -> Permission:
@@ -142,6 +156,16 @@ def _group_of(lines: list[bytes], token: bytes) -> tuple[str, list[bytes]]:
         if for_all:
             everyone.append(line)
     return (token.decode(), mine) if named else ("*", everyone)
+
+
+def _usage_of(line: bytes) -> tuple[str, bool] | None:
+    """Path and permission of a line about training; None if it is about something else."""
+    match = _USAGE_LINE.match(line)
+    if match is None:
+        return None
+    path, _, preferences = match[2].partition(b" ") if match[2][:1] == b"/" else (b"", b"", match[2])
+    found = _TRAINING.findall(preferences)
+    return (path.decode("latin-1"), found[-1].lower() not in (b"n", b"no")) if found else None
 
 
 def _text(line: bytes) -> str:

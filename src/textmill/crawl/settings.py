@@ -65,7 +65,7 @@ class CrawlSettings(Settings):
     respect_opt_outs: bool = Field(
         default=True,
         description="Whether reservations against text and data mining (TDM-Reservation in header, page and "
-        "``/.well-known/tdmrep.json``) and ``noai`` are respected.",
+        "``/.well-known/tdmrep.json``), ``noai`` and ``Content-Signal: ai-train=no`` in robots.txt are respected.",
     )
 
     # --- how much: may be raised to go on --------------------------------------------------------------------
