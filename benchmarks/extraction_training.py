@@ -3,12 +3,12 @@
 ::
 
     for a set of folds left out:
-      names, signs ─► lexicon, page types ─► features ─► first trees ─► p of every page ─► second trees
-           without the fold of the page itself, too ──┘      without its fold, too ──┘
+      names, signs ─► lexicon, page types ─► features of every page ─► trees
+                        without the fold of the page itself, too
 
 The classifier of all folds but one is what cross-validation measures on that one; the classifier of all is shipped.
-Both stages learn from numbers as they will see them: the lexicon, the page types and the first stage's probabilities
-of a training page come from models that know nothing of its fold.
+Trees learn from numbers as they will see them: the lexicon and the page types that a training page is described by come
+from models that know nothing of its fold.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.extraction_statistics import Example, NameStatistics, SignStatistics
-from benchmarks.extraction_trees import FIRST, SECOND, complete_trees, fit_trees, page_weights, sampled
-from textmill.extract.block_sums import block_lengths
-from textmill.extract.classifier import SECOND_COLUMNS, Classifier
+from benchmarks.extraction_trees import PARAMETERS, complete_trees, fit_trees, page_weights, sampled
+from textmill.extract.classifier import Classifier
 from textmill.extract.features import FEATURES, block_features
 from textmill.extract.grouping import page_groups
 from textmill.extract.lexicon import Lexicon
 from textmill.extract.page_type import PageTypeModel
-from textmill.extract.smoothing import SECOND_FEATURES, second_features
-from textmill.extract.trees import Trees
 
 Rows = npt.NDArray[np.float32]
 Folds = tuple[int, ...]
+
+ARTICLES_BETA = 0.6
 
 
 class Trainer:
@@ -42,100 +41,45 @@ class Trainer:
     """
 
     def __init__(self, examples: Sequence[Example], report: Callable[[str], None] = lambda _: None) -> None:
-        self.examples = examples
         self.report = report
         self.folds = sorted({example.fold for example in examples})
         self.members = {k: [e for e in examples if e.fold == k] for k in self.folds}
-        self.labels = {k: np.concatenate([e.labels for e in self.members[k]]) for k in self.folds}
-        self.weights = {k: page_weights(self.members[k]) for k in self.folds}
         self.names = NameStatistics(examples)
         self.signs = SignStatistics(examples)
-        self._lexicons: dict[Folds, Lexicon] = {}
         self._page_types: dict[Folds, PageTypeModel] = {}
-        self._first: dict[Folds, Trees] = {}
 
-    def classifier(self, without: Folds = (), articles_beta: float = 1.0) -> Classifier:
+    def classifier(self, without: Folds = ()) -> Classifier:
         """The classifier trained on all folds but some."""
-        first = self.first(without)
-        rows, labels, weights = [], [], []
-        for k in self._others(without):
-            inner = _with(without, k)
-            trees = self.first(inner)
-            features = self.features(k, inner)
-            wide = np.pad(features, ((0, 0), (SECOND_COLUMNS, 0)))
-            self.report(f"second look at fold {k} by what was trained without {inner}")
-            second = self._second_features(k, trees.probabilities(wide))
-            kept, new_weights = sampled(self.weights[k], seed=k)
-            rows.append(np.hstack((second, features))[kept])
-            labels.append(self.labels[k][kept])
-            weights.append(new_weights)
-        self.report(f"second trees without {without}")
-        booster = fit_trees(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights), SECOND)
-        second_trees = complete_trees(booster, SECOND["max_depth"])
-        return Classifier(self.page_types(without), self.lexicon(without), first, second_trees, articles_beta)
+        parts = [self._training_rows(k, without) for k in self.folds if k not in without]
+        rows, labels, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        self.report(f"trees without folds {without}: {len(rows):,} blocks")
+        booster = fit_trees(rows, labels, weights, PARAMETERS)
+        trees = complete_trees(booster, PARAMETERS["max_depth"])
+        return Classifier(self.page_types(without), self.names.lexicon(without), trees, ARTICLES_BETA)
 
-    def first(self, without: Folds) -> Trees:
-        """The first trees, trained on all folds but some."""
-        if without not in self._first:
-            rows, labels, weights = [], [], []
-            for k in self._others(without):
-                kept, new_weights = sampled(self.weights[k], seed=k)
-                rows.append(self.features(k, _with(without, k))[kept])
-                labels.append(self.labels[k][kept])
-                weights.append(new_weights)
-            self.report(f"first trees without {without}")
-            booster = fit_trees(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights), FIRST)
-            self._first[without] = complete_trees(booster, FIRST["max_depth"], SECOND_COLUMNS)
-        return self._first[without]
-
-    def features(self, fold: int, without: Folds) -> Rows:
-        """float32[blocks of the fold's pages, features], by models that know nothing of some folds."""
-        lexicon, page_types = self.lexicon(without), self.page_types(without)
-        rows = [np.zeros((0, len(FEATURES)), np.float32)]
-        for example in self.members[fold]:
-            types = page_types.probabilities(example.page, example.url)
-            rows.append(
-                block_features(
-                    example.page,
-                    page_groups(example.page),
-                    lexicon.element_scores(example.page, types),
-                    types,
-                )
-            )
-        return np.concatenate(rows)
-
-    def _second_features(self, fold: int, probabilities: Rows) -> Rows:
-        rows = [np.zeros((0, len(SECOND_FEATURES)), np.float32)]
-        start = 0
-        for example in self.members[fold]:
-            end = start + len(example.labels)
-            rows.append(
-                second_features(
-                    example.page,
-                    page_groups(example.page),
-                    probabilities[start:end],
-                    block_lengths(example.page),
-                )
-            )
-            start = end
-        return np.concatenate(rows)
-
-    def lexicon(self, without: Folds) -> Lexicon:
-        """The lexicon of all folds but some."""
-        if without not in self._lexicons:
-            self._lexicons[without] = self.names.lexicon(without)
-        return self._lexicons[without]
+    def _training_rows(self, fold: int, without: Folds) -> tuple[Rows, Rows, Rows]:
+        """(features, labels, weights) of a sample of the blocks of a fold."""
+        members = self.members[fold]
+        unknown = tuple(sorted({*without, fold}))
+        lexicon, page_types = self.names.lexicon(unknown), self.page_types(unknown)
+        kept, weights = sampled(page_weights(members), seed=fold)
+        labels = np.concatenate([example.labels for example in members])[kept]
+        rows = features(members, lexicon, page_types)[kept]
+        return rows, labels, weights
 
     def page_types(self, without: Folds) -> PageTypeModel:
         """The page-type model of all folds but some."""
         if without not in self._page_types:
-            self.report(f"page types without {without}")
+            self.report(f"page types without folds {without}")
             self._page_types[without] = self.signs.model(without)
         return self._page_types[without]
 
-    def _others(self, without: Folds) -> list[int]:
-        return [k for k in self.folds if k not in without]
 
-
-def _with(folds: Folds, one: int) -> Folds:
-    return tuple(sorted({*folds, one}))
+def features(examples: Sequence[Example], lexicon: Lexicon, page_types: PageTypeModel) -> Rows:
+    """float32[blocks of all, features]."""
+    rows = [np.zeros((0, len(FEATURES)), np.float32)]
+    for example in examples:
+        page = example.page
+        types = page_types.probabilities(page, example.url)
+        rows.append(block_features(page, page_groups(page), lexicon.element_scores(page, types), types))
+    return np.concatenate(rows)

@@ -38,7 +38,7 @@ def sampled(weights: npt.NDArray[np.float32], seed: int) -> tuple[npt.NDArray[np
     return kept, (weights[kept] / chance[kept]).astype(np.float32)
 
 
-FIRST: dict[str, Any] = {
+PARAMETERS: dict[str, Any] = {
     "objective": "cross_entropy",
     "trees": 120,
     "learning_rate": 0.1,
@@ -56,8 +56,7 @@ FIRST: dict[str, Any] = {
     "verbose": -1,
     "seed": 1,
 }
-"""LightGBM's parameters of the first trees; `trees` is their number."""
-SECOND = FIRST | {"trees": 90, "num_leaves": 24, "bagging_fraction": 0.5}
+"""LightGBM's parameters; `trees` is their number."""
 
 
 def fit_trees(rows: Any, labels: Any, weights: Any, parameters: dict[str, Any]) -> Any:
@@ -74,8 +73,8 @@ def fit_trees(rows: Any, labels: Any, weights: Any, parameters: dict[str, Any]) 
     return lightgbm.train(parameters, data, count)
 
 
-def complete_trees(booster: Any, depth: int, first_column: int = 0) -> Trees:
-    """The trees of a booster padded to one depth; its feature 0 becomes `first_column`."""
+def complete_trees(booster: Any, depth: int) -> Trees:
+    """The trees of a booster padded to one depth."""
     models = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
     inner = 2**depth - 1
     columns = np.zeros((len(models), inner), np.uint16)
@@ -83,7 +82,7 @@ def complete_trees(booster: Any, depth: int, first_column: int = 0) -> Trees:
     leaves = np.zeros((len(models), inner + 1), np.float32)
     for number, model in enumerate(models):
         _place(model, 0, depth, columns[number], thresholds[number], leaves[number])
-    return Trees(columns + np.uint16(first_column), thresholds, leaves)
+    return Trees(columns, thresholds, leaves)
 
 
 def _place(node: Any, at: int, levels: int, columns: Any, thresholds: Any, leaves: Any) -> None:

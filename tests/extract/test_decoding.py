@@ -40,6 +40,6 @@ def test_precision_drops_the_doubtful() -> None:
 
 def test_a_page_without_text_is_empty() -> None:
     lengths = np.array([30.0, 9.0])
-    assert not kept_blocks(np.array([0.6, 0.1], np.float32), lengths).any()
-    assert kept_blocks(np.array([0.7, 0.1], np.float32), lengths).tolist() == [True, False]
+    assert not kept_blocks(np.array([0.3, 0.1], np.float32), lengths).any()
+    assert kept_blocks(np.array([0.4, 0.1], np.float32), lengths).tolist() == [True, False]
     assert kept_blocks(np.zeros(0, np.float32), np.zeros(0)).tolist() == []

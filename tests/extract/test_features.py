@@ -12,7 +12,6 @@ from textmill.extract.block_sums import block_lengths
 from textmill.extract.features import FEATURES, block_features
 from textmill.extract.grouping import page_groups
 from textmill.extract.page_type import PAGE_TYPES
-from textmill.extract.smoothing import SECOND_FEATURES, second_features
 from textmill.extract.tree import Page, PageParser
 
 TYPES = np.full(len(PAGE_TYPES), 1 / len(PAGE_TYPES), np.float32)
@@ -92,26 +91,3 @@ def test_same_page_same_numbers() -> None:
     scores = np.zeros((len(page.elements), 2), np.float32)
     first = block_features(page, page_groups(page), scores, TYPES)
     assert first.tobytes() == block_features(page, page_groups(page), scores, TYPES).tobytes()
-
-
-@given(st.lists(TREES, max_size=5), st.integers(0, 99))
-def test_second_features(parts: list[str], seed: int) -> None:
-    page = parsed("".join(parts))
-    count = len(page.blocks)
-    probabilities = np.random.default_rng(seed).random(count).astype(np.float32)
-    lengths = block_lengths(page)
-    rows = second_features(page, page_groups(page), probabilities, lengths)
-    assert rows.shape == (count, len(SECOND_FEATURES))
-    assert np.isfinite(rows).all()
-    for b, row in enumerate(rows.tolist()):
-        found = dict(zip(SECOND_FEATURES, row, strict=True))
-        near = slice(max(0, b - 3), b + 4)
-        expected = {
-            "probability": probabilities[b],
-            "-1 probability": probabilities[b - 1] if b else -1.0,
-            "+2 probability": probabilities[b + 2] if b + 2 < count else -1.0,
-            "3 around": np.average(probabilities[near], weights=lengths[near]),
-            "page": np.average(probabilities, weights=lengths),
-            "highest": probabilities.max(),
-        }
-        assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)

@@ -48,13 +48,13 @@ def test_rows_too_short_are_refused() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("lightgbm") is None, reason="needs lightgbm")
 def test_same_as_lightgbm() -> None:
-    from benchmarks.extraction_trees import FIRST, complete_trees, fit_trees
+    from benchmarks.extraction_trees import PARAMETERS, complete_trees, fit_trees
 
     draw = np.random.default_rng(3)
     rows = draw.normal(size=(3000, 8)).astype(np.float32)
     rows[:, 3] = np.rint(rows[:, 3])
     labels = 1 / (1 + np.exp(-rows[:, 0] * rows[:, 3] - (rows[:, 1] > 0.3)))
-    booster = fit_trees(rows, labels, np.ones(3000, np.float32), FIRST | {"trees": 20, "max_depth": 5})
+    booster = fit_trees(rows, labels, np.ones(3000, np.float32), PARAMETERS | {"trees": 20, "max_depth": 5})
     trees = complete_trees(booster, 5)
     assert trees.columns.shape == (20, 31)
     np.testing.assert_allclose(trees.probabilities(rows), booster.predict(rows), atol=2e-6)

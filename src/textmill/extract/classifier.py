@@ -2,8 +2,8 @@
 
 ::
 
-    Page ─► page type ─► scores of names ─► features ─► trees ─► p ─► + features of p ─► trees ─► p ─► best cut
-            (page_type)  (lexicon)          (features)           (smoothing)                      (decoding)
+    Page ─► page type ─► scores of names ─► features ─► trees ─► probabilities ─► best cut
+            (page_type)  (lexicon)          (features)  (trees)                   (decoding)
 
     >>> from textmill.extract.classifier import Classifier  # doctest: +SKIP
     >>> Classifier.shipped().keep(page)  # doctest: +SKIP
@@ -24,34 +24,28 @@ import numpy.typing as npt
 
 from textmill.extract.block_sums import block_lengths
 from textmill.extract.decoding import kept_blocks
-from textmill.extract.features import FEATURES, fill_features
+from textmill.extract.features import block_features
 from textmill.extract.grouping import page_groups
 from textmill.extract.lexicon import Lexicon
 from textmill.extract.page_type import PageTypeModel
-from textmill.extract.smoothing import SECOND_FEATURES, fill_second_features
 from textmill.extract.tree import Page
 from textmill.extract.trees import Trees
-
-SECOND_COLUMNS = len(SECOND_FEATURES)
-"""The features of the second classifier stand before those of the first, in one table."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A page-type model, a lexicon and two sets of trees, trained together.
+    """A page-type model, a lexicon and trees, trained together.
 
     Attributes:
         page_type: guesses the kind of page.
         lexicon: knows names of elements.
-        first, second: trees over `smoothing.SECOND_FEATURES` and, after them, `features.FEATURES`; the first ones look
-            at the latter only.
+        trees: over `features.FEATURES`.
         articles_beta: the beta of F_beta that `keep(articles=True)` makes highest.
     """
 
     page_type: PageTypeModel
     lexicon: Lexicon
-    first: Trees
-    second: Trees
+    trees: Trees
     articles_beta: float
 
     def keep(self, page: Page, url: str | None = None, *, articles: bool = False) -> npt.NDArray[np.bool_]:
@@ -70,13 +64,8 @@ class Classifier:
         if not len(page.blocks):
             return np.zeros(0, np.float32)
         types = self.page_type.probabilities(page, url)
-        groups = page_groups(page)
-        rows = np.zeros((len(page.blocks), SECOND_COLUMNS + len(FEATURES)), np.float32)
         scores = self.lexicon.element_scores(page, types)
-        fill_features(page, groups, scores, types, rows[:, SECOND_COLUMNS:])
-        alone = self.first.probabilities(rows)
-        fill_second_features(page, groups, alone, block_lengths(page), rows[:, :SECOND_COLUMNS])
-        return self.second.probabilities(rows)
+        return self.trees.probabilities(block_features(page, page_groups(page), scores, types))
 
     @staticmethod
     @cache
@@ -92,19 +81,19 @@ class Classifier:
             return Classifier(
                 PageTypeModel(*(numbers[f"type_{name}"] for name in _PAGE_TYPE)),
                 Lexicon(*(numbers[f"lexicon_{name}"] for name in _LEXICON)),
-                Trees(*(numbers[f"first_{name}"] for name in _TREES)),
-                Trees(*(numbers[f"second_{name}"] for name in _TREES)),
+                Trees(*(numbers[f"trees_{name}"] for name in _TREES)),
                 float(numbers["articles_beta"]),
             )
 
     def save(self, stored: IO[bytes]) -> None:
         """Write all numbers as an `.npz` file; equal classifiers make equal bytes."""
-        parts = {"type": (self.page_type, _PAGE_TYPE), "lexicon": (self.lexicon, _LEXICON)}
-        trees = {"first": (self.first, _TREES), "second": (self.second, _TREES)}
+        parts = {
+            "type": (self.page_type, _PAGE_TYPE),
+            "lexicon": (self.lexicon, _LEXICON),
+            "trees": (self.trees, _TREES),
+        }
         arrays = {
-            f"{part}_{name}": getattr(owner, name)
-            for part, (owner, names) in (parts | trees).items()
-            for name in names
+            f"{part}_{name}": getattr(owner, name) for part, (owner, names) in parts.items() for name in names
         }
         np.savez_compressed(
             stored, allow_pickle=False, **arrays, articles_beta=np.float64(self.articles_beta)

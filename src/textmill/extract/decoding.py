@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from textmill.text.compilation import kernel
 
-FEWEST_WORDS = 20
+FEWEST_WORDS = 10
 """With fewer words expected on a whole page, nothing is kept: a page of navigation, an error, a script's shell."""
 
 

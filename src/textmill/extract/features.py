@@ -125,34 +125,21 @@ _TAG_CLASSES[1] = 21  # an element with a hyphen in its name
 def block_features(
     page: Page, groups: Groups, scores: npt.NDArray[np.float32], page_types: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """float32[blocks, len(FEATURES)]; see `fill_features`."""
-    # One column more, so that the kernel sees the same kind of array as in the classifier, and is compiled once.
-    rows = np.zeros((len(page.blocks), 1 + len(FEATURES)), np.float32)[:, 1:]
-    fill_features(page, groups, scores, page_types, rows)
-    return rows
-
-
-def fill_features(
-    page: Page,
-    groups: Groups,
-    scores: npt.NDArray[np.float32],
-    page_types: npt.NDArray[np.float32],
-    rows: npt.NDArray[np.float32],
-) -> None:
-    """Write the features of all blocks.
+    """float32[blocks, len(FEATURES)].
 
     Args:
         page: a parsed page.
         groups: `grouping.page_groups` of it.
         scores: float32[elements, 2] of `Lexicon.element_scores`: by page type, and in general.
         page_types: float32[len(PAGE_TYPES)], probabilities of `page_type`.
-        rows: float32[blocks, len(FEATURES)], zeros, some columns of a wider table.
     """
+    rows = np.zeros((len(page.blocks), len(FEATURES)), np.float32)
     if len(rows):
         _fill(
             *(page.elements, page.blocks, page.words, page.title_words, scores, page_types),
             *(groups.siblings, groups.paths, groups.texts, _TAG_CLASSES, HEADING_LEVELS, rows),
         )
+    return rows
 
 
 @kernel
