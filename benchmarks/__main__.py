@@ -26,7 +26,8 @@ BENCHMARKS = {
     "text_kernels": "every text kernel beside its plain-Python oracle",
     "extraction": "main text beside trafilatura and resiliparse, cross-validated; pages per CPU second",
     "warc": "web archives beside FastWARC and warcio; links beside lexbor; addresses beside ada-url",
-    "gpu": "training speed beside transformers",
+    "training": "training on the CPU beside transformers' Trainer and a nanoGPT-style loop",
+    "gpu": "training on a GPU beside transformers' Trainer: tokens per second, MFU, memory",
 }
 
 

@@ -53,3 +53,31 @@ def test_nats_of_single_tokens() -> None:
     hidden, weight, targets = torch.randn(33, 8), torch.randn(20, 8), torch.arange(33) % 20
     found = token_nats(hidden, weight, targets, chunk=10)
     torch.testing.assert_close(found, F.cross_entropy(hidden @ weight.T, targets, reduction="none"))
+
+
+def test_ignored_targets_count_for_nothing() -> None:
+    generator = torch.Generator().manual_seed(4)
+    hidden = torch.randn(11, 5, generator=generator, requires_grad=True)
+    weight = torch.randn(7, 5, generator=generator, requires_grad=True)
+    targets = torch.tensor([1, -100, 3, 6, -100, 0, 2, -100, 5, 4, -100])
+    linear_cross_entropy(hidden, weight, targets, 3, scale=0.25).backward()
+    found = hidden.grad, weight.grad
+    hidden.grad = weight.grad = None
+    (F.cross_entropy(hidden @ weight.T, targets, reduction="sum") * 0.25).backward()
+    for ours, theirs in zip(found, (hidden.grad, weight.grad), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.slow
+def test_the_compiled_softmax_is_the_plain_one() -> None:
+    from textmill.model import loss
+
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(16, 33, generator=generator) * 4
+    targets = torch.randint(0, 33, (16,), generator=generator)
+    targets[::3] = -100
+    scale = torch.tensor(0.125)
+    nats, gradient = loss._softmax(logits.clone(), targets, scale)
+    compiled_nats, compiled_gradient = loss._compiled_softmax()(logits, targets, scale)
+    torch.testing.assert_close(nats, compiled_nats)
+    torch.testing.assert_close(gradient, compiled_gradient, rtol=1e-5, atol=1e-7)

@@ -7,6 +7,8 @@ cache. Full logits for 4,096 tokens and 4,096 entries would be 64 MiB, written a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,7 +24,12 @@ CHUNK_TOKENS = 512
 
 
 def linear_cross_entropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int | None = None, scale: float | None = None
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    chunk: int | None = None,
+    scale: float | None = None,
+    compiled: bool = False,
 ) -> Tensor:
     """Cross-entropy in nats of ``targets`` under ``softmax(hidden @ weight.T)``, summed and scaled.
 
@@ -32,6 +39,7 @@ def linear_cross_entropy(
         targets: token ids, shape (...); those that are :data:`IGNORE` do not count.
         chunk: tokens at a time; 512 on a CPU, 8,192 elsewhere.
         scale: factor of the sum; one by the number of targets that count, if left out: the mean.
+        compiled: fuse what follows the logits into one kernel with torch.compile.
 
     Returns:
         A float32 scalar, differentiable once with respect to ``hidden`` and ``weight``.
@@ -49,7 +57,7 @@ def linear_cross_entropy(
         dtype = torch.get_autocast_dtype(flat.device.type)
         flat, weight = flat.to(dtype), weight.to(dtype)
     chunk = chunk or (CHUNK_TOKENS if on_cpu else 8_192)
-    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, wanted, chunk, scale)  # type: ignore[no-untyped-call]
+    loss: Tensor = _LinearCrossEntropy.apply(flat, weight, wanted, chunk, scale, compiled)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -74,27 +82,18 @@ def token_nats(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = CHU
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int, scale: float
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int, scale: float, compiled: bool
     ) -> Tensor:
         need_hidden, need_weight = ctx.needs_input_grad[:2]
-        masked = targets.device.type != "cpu"
+        softmax = _compiled_softmax() if compiled else _softmax
+        scales = torch.full((), scale, device=hidden.device)  # a tensor: another value compiles nothing anew
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         hidden_grad = torch.empty_like(hidden) if need_hidden else None
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if need_weight else None
         for start in range(0, targets.numel(), chunk):
             rows = hidden[start : start + chunk]
-            wanted = targets[start : start + chunk].unsqueeze(1)
-            log_probabilities = F.log_softmax((rows @ weight.T).float(), dim=-1)
-            counts = (wanted != IGNORE).float() if masked else None
-            wanted = wanted.clamp(min=0)
-            nats = log_probabilities.gather(1, wanted)
-            total -= (nats if counts is None else nats * counts).sum()
-            if not (need_hidden or need_weight):
-                continue
-            # d loss / d logits = softmax - one-hot, scaled; made in place of the log-probabilities.
-            gradient = log_probabilities.exp_()
-            gradient.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=gradient.dtype))
-            gradient = gradient.mul_(scale if counts is None else counts * scale).to(rows.dtype)
+            nats, gradient = softmax(rows @ weight.T, targets[start : start + chunk], scales)
+            total += nats
             if hidden_grad is not None:
                 torch.mm(gradient, weight, out=hidden_grad[start : start + chunk])
             if weight_grad is not None:
@@ -107,7 +106,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total * scale
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
         outer = grads[0]
         return (
@@ -116,4 +115,36 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
+
+
+def _softmax(logits: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of nats, and the gradient of its ``scale``-fold with respect to the logits: softmax minus one-hot."""
+    dtype = logits.dtype
+    log_probabilities = F.log_softmax(logits.float(), dim=-1)
+    counts = (targets != IGNORE).unsqueeze(1).float()
+    wanted = targets.clamp(min=0).unsqueeze(1)
+    nats = -(log_probabilities.gather(1, wanted) * counts).sum()
+    gradient = log_probabilities.exp_()
+    gradient.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=gradient.dtype))
+    return nats, gradient.mul_(counts * scale).to(dtype)
+
+
+@cache
+def _compiled_softmax() -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """One pass over the logits in place of five; the one-hot is a comparison, which fuses where scattering does not."""
+
+    def fused(logits: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        values = logits.float()
+        highest = values.amax(-1, keepdim=True)
+        shifted = values - highest
+        sums = shifted.exp().sum(-1, keepdim=True)
+        counts = (targets != IGNORE).unsqueeze(1).float()
+        wanted = targets.clamp(min=0).unsqueeze(1)
+        nats = ((sums.log() - shifted.gather(1, wanted)) * counts).sum()
+        one_hot = torch.arange(logits.shape[-1], device=logits.device) == wanted
+        gradient = (shifted.exp() / sums - one_hot.float()) * (counts * scale)
+        return nats, gradient.to(logits.dtype)
+
+    return torch.compile(fused, dynamic=False)

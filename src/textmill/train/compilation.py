@@ -22,13 +22,16 @@ def compile_blocks(
     """
     blocks = trainee.blocks()
     for block in blocks:
-        block.compile()
+        block.compile(dynamic=False)
+    # On a CPU chunks differ in length with what is masked; there they stay in the cache and gain little.
+    trainee.compiled_loss = strategy.device.type == "cuda"
     rows = strategy.settings.micro_batch_size or len(batch)
     try:
         strategy.accumulate(next(batch.split(rows)).to(strategy.device), 1.0, last=True)
     except Exception as error:
         for block in blocks:
             block._compiled_call_impl = None
+        trainee.compiled_loss = False
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         say(f"torch.compile does not work here, training uncompiled: {reason}")
     strategy.forget_gradients()

@@ -26,9 +26,11 @@ class Trainee(ABC):
     Attributes:
         model: holds the parameters; those that want gradients are trained. Names in checkpoints are its
             parameters' names.
+        compiled_loss: whether what follows the logits is compiled; set where blocks are, on a GPU.
     """
 
     model: nn.Module
+    compiled_loss: bool = False
 
     @abstractmethod
     def nats(self, batch: TokenBatch, scale: float) -> Tensor:
@@ -105,7 +107,8 @@ class LlamaTrainee(Trainee):
     def nats(self, batch: TokenBatch, scale: float) -> Tensor:
         """Chunked cross-entropy over the residual stream."""
         hidden = self.model.hidden(batch.tokens, mask=document_mask(batch.parts))
-        return linear_cross_entropy(hidden, self.model.lm_head.weight, batch.targets, scale=scale)
+        weight = self.model.lm_head.weight
+        return linear_cross_entropy(hidden, weight, batch.targets, scale=scale, compiled=self.compiled_loss)
 
     def blocks(self) -> Sequence[nn.Module]:
         """The decoder's layers."""
