@@ -151,3 +151,30 @@ def test_signals_against_training_keep_the_crawl_away(tmp_path: Path) -> None:
         sealed = crawled(tmp_path, site.url())
     assert ends(site, account(sealed)) == {"/": "page", "/art/a": "ai_signal", "/b": "page"}
     assert site.hits["/art/a"] == 0
+
+
+def test_what_failed_can_be_tried_again(tmp_path: Path) -> None:
+    from textmill.crawl.crawling import crawl
+    from textmill.crawl.sealing import verify_seal
+    from textmill.crawl.settings import CrawlSettings
+
+    pages = {"/": page("a", "gone"), "/a": (500, {}, b""), "/gone": (410, {}, b"")}
+    down = {"/": page(), "/robots.txt": (503, {}, b"")}
+    with Site(pages) as site, Site(down) as second:
+        seeds = [site.url(), second.url()]
+        sealed = crawled(tmp_path, seeds, retries=0, robots_retries=0)
+        assert (sealed.totals["archived"], sealed.totals["failed"], sealed.totals["refused"]) == (1, 2, 1)
+        site.pages["/a"] = page("b")
+        site.pages["/b"] = page()
+        second.pages["/robots.txt"] = (404, {}, b"")
+        settings = CrawlSettings(seeds=seeds, allow_addresses=["127.0.0.0/8"], delay=0, retries=0)
+        again = crawl(settings, tmp_path, retry_failed=True)
+    assert ends(site, account(again)) == {
+        "/": "page",
+        "/a": "page",
+        "/b": "page",
+        "/gone": "http",
+        second.url(): "page",
+    }
+    assert site.hits["/"] == 1
+    assert verify_seal(again) == []

@@ -55,6 +55,10 @@ def register(add: Commands) -> None:
         help="any other setting of the source crawl (docs/recipe.md): retries=5, sitemaps=false (may be repeated)",
     )  # fmt: skip
     crawl.add_argument(
+        "--retry-failed", action="store_true",
+        help="try again what failed for a reason that may have passed: time-outs, 5xx, a network that was down",
+    )  # fmt: skip
+    crawl.add_argument(
         "--format", choices=("raw_pages", "jsonl", "parquet"),
         help="write the pages to one file too: raw_pages (URL: ..., the page, ---ENDDOC---), jsonl or parquet",
     )  # fmt: skip
@@ -67,7 +71,7 @@ def _crawl(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     with TerminalProgress() as progress:
-        sealed = crawl(settings, arguments.output, progress)
+        sealed = crawl(settings, arguments.output, progress, retry_failed=arguments.retry_failed)
     _print_summary(sealed)
     if arguments.format:
         _export(sealed, arguments.format)

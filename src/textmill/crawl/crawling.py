@@ -20,7 +20,7 @@ from textmill.crawl.archive import Archive
 from textmill.crawl.engine import Engine
 from textmill.crawl.frontier import Frontier, Link
 from textmill.crawl.keeping import Keeper
-from textmill.crawl.outcomes import ARCHIVED
+from textmill.crawl.outcomes import ARCHIVED, PASSING
 from textmill.crawl.previous import FRONTIER_FILE, Previous
 from textmill.crawl.scope import Scope, allowed_domains, seed_addresses
 from textmill.crawl.sealing import Sealed, break_seal, read_seal, seal
@@ -66,7 +66,9 @@ class Unwatched:
         """Nothing."""
 
 
-def crawl(settings: CrawlSettings, folder: Path | str, watcher: Watcher | None = None) -> Sealed:
+def crawl(
+    settings: CrawlSettings, folder: Path | str, watcher: Watcher | None = None, *, retry_failed: bool = False
+) -> Sealed:
     """Crawl into ``folder`` until the crawl is finished, and seal it.
 
     What a former call has done is not done again: an unfinished crawl goes on, a sealed one is returned as it is, and
@@ -76,6 +78,7 @@ def crawl(settings: CrawlSettings, folder: Path | str, watcher: Watcher | None =
         settings: what to crawl, and how.
         folder: a local folder, made if need be.
         watcher: told how it stands.
+        retry_failed: whether what failed for a reason that may have passed (:data:`PASSING`) is tried again.
 
     Raises:
         UserError: seeds or domains cannot be read, the folder cannot be written, or holds another crawl.
@@ -89,13 +92,11 @@ def crawl(settings: CrawlSettings, folder: Path | str, watcher: Watcher | None =
     with RunLock(Storage(str(folder))):
         goal = _goal(settings, seeds, domains)
         sealed = read_seal(folder)
-        if sealed is not None:
-            known = _known_goal(folder)
-            if known == goal:
-                return sealed
+        if sealed is not None and not retry_failed and _known_goal(folder) == goal:
+            return sealed
         _check_goal(folder, goal)
         break_seal(folder)
-        return _Crawl(settings, folder, seeds, domains, goal, watcher).run()
+        return _Crawl(settings, folder, seeds, domains, goal, watcher, retry_failed).run()
 
 
 @dataclass
@@ -106,6 +107,7 @@ class _Crawl:
     domains: list[str]
     goal: dict[str, Any]
     watcher: Watcher
+    retry_failed: bool
 
     def run(self) -> Sealed:
         settings = self.settings
@@ -138,6 +140,8 @@ class _Crawl:
         frontier.set_meta("goal", json.dumps(self.goal))
         frontier.db.execute("UPDATE hosts SET is_full = 0 WHERE is_full")
         frontier.add([Link(url, split_url(url).origin, 0) for url in self.seeds])
+        if self.retry_failed:
+            self.watcher.say(f"{frontier.try_again(PASSING):,} addresses are tried again")
         frontier.commit()
 
     def _engine(self, keeper: Keeper, spool: Spool) -> None:

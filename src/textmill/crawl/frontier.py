@@ -23,7 +23,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from textmill.crawl.outcomes import ARCHIVED, QUEUED, REFUSED
+from textmill.crawl.outcomes import ARCHIVED, FAILED, QUEUED, REFUSED
 from textmill.errors import UserError
 
 FORMAT = 1
@@ -458,6 +458,34 @@ class Frontier:
             if state == ARCHIVED and kind == PAGE:
                 self.db.execute("UPDATE hosts SET archived = archived - 1 WHERE id = ?", (host,))
         return len(rows)
+
+    def try_again(self, reasons: Sequence[str]) -> int:
+        """Queue again what was given up for one of ``reasons``, and give hosts that were given up another chance."""
+        marks = ",".join("?" * len(reasons))
+        chosen = f"state IN ({FAILED}, {REFUSED}) AND reason IN ({marks})"
+        run = self.db.execute
+        run(f"INSERT INTO queue SELECT host, depth, id FROM urls WHERE {chosen}", reasons)
+        for host, count in run(
+            f"SELECT host, count(*) FROM urls WHERE {chosen} GROUP BY host", reasons
+        ).fetchall():
+            self._waiting[host] = self._waiting.get(host, 0) + count
+        groups = run(
+            f"SELECT kind, state, reason, count(*) FROM urls WHERE {chosen} GROUP BY 1, 2, 3", reasons
+        )
+        queued = 0
+        for kind, state, reason, count in groups.fetchall():
+            self._count(kind, state, reason, -count)
+            self._count(kind, QUEUED, "", count)
+            queued += count
+        run(
+            f"UPDATE urls SET state = {QUEUED}, attempts = 0, reason = NULL, detail = NULL, status = NULL, "
+            f"file = NULL, offset = NULL, length = NULL WHERE {chosen}",
+            reasons,
+        )
+        run(
+            "UPDATE hosts SET given_up = NULL, robots_time = NULL, failures = 0, pause_until = 0 WHERE given_up NOTNULL"
+        )
+        return queued
 
     # --- asking ----------------------------------------------------------------------------------------------
 

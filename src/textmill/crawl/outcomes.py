@@ -52,6 +52,9 @@ REASONS = {
     "crash": "it could not be processed",
 }
 
+PASSING = ("timeout", "slow", "connection", "dns", "truncated", "http", "host", "robots_unreachable")
+"""Reasons that may not hold another day: what ``textmill crawl --retry-failed`` tries again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
