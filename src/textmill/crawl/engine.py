@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from textmill.crawl.answers import Answer, retry_after
 from textmill.crawl.fetching import Fetched, Fetcher
 from textmill.crawl.frontier import PAGE, Job
-from textmill.crawl.hosts import MAX_FAILURES, ROBOTS_SECONDS, Host
+from textmill.crawl.hosts import MAX_FAILURES, ROBOTS_SECONDS, Host, RulesRead
 from textmill.crawl.keeping import Batch, Keeper, Reply, Want
 from textmill.crawl.outcomes import FAILED, REFUSED, Fault
 from textmill.crawl.settings import CrawlSettings
@@ -41,6 +41,7 @@ BATCH = 128
 """Answers that are settled at a time."""
 MAX_UNSETTLED = 2 * BATCH
 _BATCH_SECONDS = 0.5
+_UNREACHABLE = frozenset({"http", "timeout", "slow", "connection", "truncated", "coding"})
 _LEAST_SECONDS = 0.05  # between two batches, as long as anything is on its way
 
 
@@ -81,6 +82,7 @@ class Engine:
         self._most = settings.max_pages if settings.max_pages is not None else 2**62
         self._most_per_host = settings.max_per_host if settings.max_per_host is not None else 2**62
         self._hosts: dict[int, Host] = {}
+        self._rules = RulesRead(settings)
         self._batch = Batch()
         self._fetching = 0
         self._open = 0  # answers on the way or not settled, each of which may be a page
@@ -217,7 +219,7 @@ class Engine:
         for number, jobs in reply.leases.items():
             self._give(self._hosts[number], jobs)
         for record, jobs in reply.hosts:
-            host = Host.from_record(record, self._settings, time.time(), self._loop.time())
+            host = Host.from_record(record, time.time(), self._loop.time())
             self._hosts[host.id] = host
             self._give(host, jobs)
         if batch.new_hosts:
@@ -247,6 +249,7 @@ class Engine:
         elif host.busy or host.held or not host.drained:
             return
         del self._hosts[host.id]
+        self._rules.forget(host.id)
         self._exhausted = False  # links to it may have been found since it was drained
         self._wake.set()
 
@@ -281,7 +284,7 @@ class Engine:
             host.archived += 1
             self._fetching += 1
             self._open += 1
-            if host.robots is not None:
+            if host.rules is not None:
                 self._list(host)  # a further connection, where per_host allows one
             answer = await self._ask(fetcher, host, job)
             host.busy -= 1
@@ -304,7 +307,7 @@ class Engine:
                 self._wake.set()
 
     async def _ask(self, fetcher: Fetcher, host: Host, job: Job) -> Answer | None:
-        if host.given_up is None and (host.robots is None or time.time() - host.robots_time > ROBOTS_SECONDS):
+        if host.given_up is None and (host.rules is None or time.time() - host.robots_time > ROBOTS_SECONDS):
             rules = await fetch_rules(fetcher, host.origin, self._settings)
             self._batch.evidence += rules.evidence
             if not self._take_rules(host, rules):
@@ -316,17 +319,17 @@ class Engine:
         if host.given_up is not None:
             self._count(host.given_up[1])
             return Answer(job, Fault(*host.given_up))
-        assert host.robots is not None
+        allows = self._rules.of(host)
         if job.kind == PAGE:
-            permission = host.robots.may_fetch(job.url)
+            permission = allows.robots.may_fetch(job.url)
             if not permission:
                 self._count("robots")
                 return Answer(job, Fault(REFUSED, "robots", permission.reason))
         path = job.url[len(host.origin) :]
-        if job.kind == PAGE and self._settings.respect_opt_outs and not host.robots.may_train(path):
+        if job.kind == PAGE and self._settings.respect_opt_outs and not allows.robots.may_train(path):
             self._count("ai_signal")
             return Answer(job, Fault(REFUSED, "ai_signal"))
-        reservation = host.tdm.reservation(path) if host.tdm is not None else None
+        reservation = allows.tdm.reservation(path) if allows.tdm is not None else None
         conditions = None
         if job.earlier is not None:
             conditions = {
@@ -346,11 +349,13 @@ class Engine:
         now = time.time()
         if rules.robots is not None:
             host.robots_tries = 0
-            host.set_rules(rules.robots, rules.tdm, now, self._settings)
-            assert host.robots is not None
-            self._batch.hosts.setdefault(host.id, {}).update(rules.columns(now))
+            columns = rules.columns(now)
+            self._rules.forget(host.id)
+            host.rules, host.robots_time = (columns["robots"], columns["tdm"]), now
+            self._batch.hosts.setdefault(host.id, {}).update(columns)
+            sitemaps = self._rules.of(host).robots.sitemaps
             if self._settings.sitemaps:
-                self._batch.sitemaps += host.robots.sitemaps[:1000]
+                self._batch.sitemaps += sitemaps[:1000]
             return True
         fault = rules.fault
         assert fault is not None
@@ -358,7 +363,7 @@ class Engine:
         if fault.again and host.robots_tries <= self._settings.robots_retries:
             self._pause(host, fault.wait, host.robots_tries)
             return host.given_up is not None
-        state = REFUSED if fault.reason in ("http", "timeout", "slow", "connection") else fault.state
+        state = REFUSED if fault.reason in _UNREACHABLE else fault.state
         reason = "robots_unreachable" if state == REFUSED and fault.reason != "address" else fault.reason
         self._give_up(host, state, reason, f"robots.txt: {fault.detail or fault.reason}")
         return True

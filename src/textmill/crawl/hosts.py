@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,10 +35,10 @@ class Host:
         busy: connections in use.
         listed: whether it stands in the queue of hosts that may be asked now.
         ready_at: when it may be asked next, by the loop's clock.
-        robots: its rules, once they are known.
+        rules: what it allows, packed, once that is known: robots.txt, and ``tdmrep.json`` if it has one.
         robots_time: when they were fetched, in seconds since 1970.
         robots_tries: how often they could not be reached.
-        tdm: its reservations, if it has a file of them.
+        crawl_delay: seconds that its robots.txt asks for.
         failures: in a row.
         archived: pages archived, and those that may still become so.
         given_up: why nothing more is asked of it, as (state, reason, detail).
@@ -53,10 +53,10 @@ class Host:
     busy: int = 0
     listed: bool = False
     ready_at: float = 0.0
-    robots: Robots | None = None
+    rules: tuple[bytes, bytes | None] | None = None
     robots_time: float = 0.0
     robots_tries: int = 0
-    tdm: TdmFile | None = None
+    crawl_delay: float = 0.0
     failures: int = 0
     archived: int = 0
     given_up: tuple[int, str, str] | None = None
@@ -64,12 +64,11 @@ class Host:
     latency: float = 0.0
 
     @classmethod
-    def from_record(cls, record: HostRecord, settings: CrawlSettings, now: float, clock: float) -> Host:
+    def from_record(cls, record: HostRecord, now: float, clock: float) -> Host:
         """The host as the frontier remembers it.
 
         Args:
             record: what the frontier has.
-            settings: of the crawl.
             now: seconds since 1970.
             clock: the loop's time.
         """
@@ -79,27 +78,73 @@ class Host:
             state, _, rest = record.given_up.partition(" ")
             reason, _, detail = rest.partition(" ")
             host.given_up = (int(state), reason, detail)
-        if record.robots_time and now - record.robots_time < ROBOTS_SECONDS:
-            host.set_rules(
-                zlib.decompress(record.robots) if record.robots else b"",
-                zlib.decompress(record.tdm) if record.tdm else None,
-                record.robots_time,
-                settings,
-            )
+        if record.robots_time and record.robots and now - record.robots_time < ROBOTS_SECONDS:
+            host.rules, host.robots_time = (record.robots, record.tdm), record.robots_time
         return host
-
-    def set_rules(self, robots_txt: bytes, tdm: bytes | None, moment: float, settings: CrawlSettings) -> None:
-        """Set what the site allows."""
-        self.robots = Robots(robots_txt, settings.agent, tuple(settings.also_obey))
-        self.robots_time = moment
-        self.tdm = TdmFile(tdm) if tdm is not None else None
 
     def rest(self, settings: CrawlSettings) -> float:
         """Seconds between the end of an answer and the next request."""
-        asked = self.robots.crawl_delay if self.robots and self.robots.crawl_delay is not None else 0.0
         adapted = min(self.latency * settings.delay_factor, settings.max_delay) if settings.delay else 0.0
-        return max(settings.delay, asked, adapted)
+        return max(settings.delay, self.crawl_delay, adapted)
 
     def answered(self, seconds: float) -> None:
         """Take note of how long an answer took."""
         self.latency = seconds if not self.latency else self.latency + _SMOOTHING * (seconds - self.latency)
+
+
+@dataclass(slots=True)
+class Rules:
+    """What a host allows.
+
+    Attributes:
+        robots: its robots.txt, as it speaks to this crawl.
+        tdm: its reservations, if it has a file of them.
+        size: bytes of the two files.
+    """
+
+    robots: Robots
+    tdm: TdmFile | None
+    size: int
+
+
+class RulesRead:
+    """Rules of the hosts that are worked on, parsed; of many large files those that were used last.
+
+    Two thousand hosts may each have half a megabyte of rules, which take several times as much parsed.
+
+    Args:
+        settings: of the crawl.
+        most: bytes of files whose rules are kept.
+    """
+
+    def __init__(self, settings: CrawlSettings, most: int = 2**24) -> None:
+        self._agent = settings.agent
+        self._also_obey = tuple(settings.also_obey)
+        self._most = most
+        self._size = 0
+        self._kept: OrderedDict[int, Rules] = OrderedDict()
+
+    def of(self, host: Host) -> Rules:
+        """The rules of a host that has some."""
+        rules = self._kept.get(host.id)
+        if rules is None:
+            assert host.rules is not None
+            robots_txt, tdm = (None if packed is None else zlib.decompress(packed) for packed in host.rules)
+            assert robots_txt is not None
+            robots = Robots(robots_txt, self._agent, self._also_obey)
+            host.crawl_delay = robots.crawl_delay or 0.0
+            size = len(robots_txt) + len(tdm or b"") + 1024
+            rules = Rules(robots, TdmFile(tdm) if tdm is not None else None, size)
+            self._kept[host.id] = rules
+            self._size += size
+            while self._size > self._most and len(self._kept) > 1:
+                self._size -= self._kept.popitem(last=False)[1].size
+        else:
+            self._kept.move_to_end(host.id)
+        return rules
+
+    def forget(self, host: int) -> None:
+        """The rules of a host have changed, or are not needed any more."""
+        rules = self._kept.pop(host, None)
+        if rules is not None:
+            self._size -= rules.size
