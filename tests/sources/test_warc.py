@@ -142,6 +142,7 @@ def test_bad_input_is_a_failure_with_its_reason(tmp_path: Path, name: str) -> No
     (found,) = read(Warc(paths=str(tmp_path), max_document_bytes=2**20))
     assert isinstance(found, Failure)
     assert reason in found.reason
+    assert found.rule in ("damaged", "body", "no_text", "too_long")
 
 
 @pytest.mark.slow
@@ -181,6 +182,16 @@ def test_files_in_folders_globs_and_by_any_name(tmp_path: Path) -> None:
     assert len(read(Warc(paths=str(tmp_path / "**" / "*.arc")))) == 2
     with pytest.raises(UserError, match="not found"):
         Warc(paths=str(tmp_path / "nowhere.warc.gz")).plan(1)
+
+
+def test_archives_behind_a_url(tmp_path: Path) -> None:
+    import fsspec
+
+    data = per_record([warc(http(PAGE), url=f"http://a/{number}") for number in range(3)])
+    with fsspec.open("memory://crawl/a.warc.gz", "wb") as file:
+        file.write(data)
+    (tmp_path / "a.warc.gz").write_bytes(data)
+    assert read(Warc(paths="memory://crawl/*.warc.gz")) == read(Warc(paths=str(tmp_path)))
 
 
 @settings(max_examples=20)

@@ -23,6 +23,7 @@ from textmill.sources.json_values import holds_values
 from textmill.sources.listing import InputFile
 from textmill.sources.streams import byte_order_mark, newline_of, open_file
 from textmill.steps.source import Split
+from textmill.web.charset import charset_of_page
 
 if TYPE_CHECKING:
     from textmill.sources.files import Files
@@ -64,6 +65,9 @@ def cut_files(settings: Files, files: list[InputFile], split_bytes: int) -> list
             close()
         bundle.append((file, piece, size))
     close()
+    if any(file.format == "html" for file in files):
+        # The kernel that looks for declared encodings is compiled here, once, and not by every worker for itself.
+        charset_of_page(b"<meta charset=utf-8>")
     return splits
 
 

@@ -51,7 +51,7 @@ class WarcReader:
                         yield page_of_record(record, f"{locator}:{record.position}", self._settings)
                     if not found and not piece["start"]:
                         # Without a record of its own it would leave no trace at all.
-                        yield Failure(locator, "the file holds no record")
+                        yield Failure(locator, "the file holds no record", rule="damaged")
             except OSError as error:
                 yield Failure(locator, f"the file cannot be opened: {error}")
 
@@ -62,7 +62,7 @@ def page_of_record(record: ArchiveRecord | LostStretch, locator: str, settings: 
         reason = record.reason
         if record.resumes is not None:
             reason += f"; reading went on at byte {record.resumes:,} of the file"
-        return Failure(locator, reason, _valid(record.url) or None)
+        return Failure(locator, reason, _valid(record.url) or None, "damaged")
     url = _url(record.url)
     if record.kind not in ("response", "resource", "conversion"):
         detail = None
@@ -74,7 +74,7 @@ def page_of_record(record: ArchiveRecord | LostStretch, locator: str, settings: 
     try:
         return _page(record, locator, url, settings)
     except (BodyError, NoTextError) as error:
-        return Failure(locator, str(error), url)
+        return Failure(locator, str(error), url, "body" if isinstance(error, BodyError) else "no_text")
 
 
 def _page(record: ArchiveRecord, locator: str, url: str | None, settings: Warc) -> PageOrNot:
@@ -94,15 +94,15 @@ def _page(record: ArchiveRecord, locator: str, url: str | None, settings: Warc) 
             return Dropped(locator, "status", label, url, _valid(headers.get("location", ""))[:2000] or None)
         body = message[response.body_start :]
     elif record.kind == "response" and media_type(content_type) == "application/http":
-        return Failure(locator, "no HTTP response where one should be", url)
+        return Failure(locator, "no HTTP response where one should be", url, "damaged")
     kind = media_type(content_type) or media_type(kind)
     if kind and not _is_asked(kind, settings.media_types):
         return Dropped(locator, "media_type", _valid(kind)[:80], url)
     if record.size > len(record.content):
-        return Failure(locator, _too_long(record.size, settings.max_document_bytes), url)
+        return Failure(locator, _too_long(record.size, settings.max_document_bytes), url, "too_long")
     body = decode_body(body, headers, settings.max_document_bytes)
     if len(body) > settings.max_document_bytes:
-        return Failure(locator, _too_long(len(body), settings.max_document_bytes), url)
+        return Failure(locator, _too_long(len(body), settings.max_document_bytes), url, "too_long")
     found = None if kind else signature(body)
     if found is not None:
         return Dropped(locator, "media_type", found, url, "by its first bytes; no type was given")

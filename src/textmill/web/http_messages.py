@@ -64,17 +64,15 @@ def parse_response(message: bytes) -> Response | None:
 
 def parse_headers(head: bytes) -> dict[str, str]:
     """Header lines by name in small letters; folded lines are joined, lines that are none are left out."""
+    try:
+        text = head.decode()
+    except UnicodeDecodeError:
+        text = head.decode("latin-1")
     headers: dict[str, str] = {}
-    for name, value in _HEADER.findall(head):
-        key = name.decode("latin-1").strip().lower()
+    for name, value in _HEADER.findall(text):
+        key = name.rstrip().lower()
         if key not in headers:
-            if b"\n" in value:
-                value = _FOLD.sub(b" ", value)
-            try:
-                text = value.decode()
-            except UnicodeDecodeError:
-                text = value.decode("latin-1")
-            headers[key] = text.strip()
+            headers[key] = (_FOLD.sub(" ", value) if "\n" in value else value).strip()
     return headers
 
 
@@ -243,8 +241,8 @@ _STATUS_LINE = re.compile(
     rb"\s*(HTTP/?[0-9.]*[ \t]*(?:([0-9]{3})(?![0-9]))?[^\r\n]*)(?:\r?\n|$)", re.IGNORECASE
 )
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_HEADER = re.compile(rb"^([^\s:][^:\r\n]*):[ \t]*([^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*)", re.MULTILINE)
-_FOLD = re.compile(rb"\s*\r?\n[ \t]+")
+_HEADER = re.compile(r"^([^\s:][^:\r\n]*):[ \t]*([^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*)", re.MULTILINE)
+_FOLD = re.compile(r"\s*\r?\n[ \t]+")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _CHUNK_END = re.compile(rb"\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
