@@ -54,3 +54,16 @@ def test_rules_of_many_hosts_are_read_again_rather_than_kept() -> None:
     for host in hosts:
         read.forget(host.id)
     assert read._size == 0
+
+
+def test_as_many_connections_as_may_be_asked_for() -> None:
+    import resource
+
+    from textmill.crawl.engine import open_files
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        assert open_files() == resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(hard, 2**16)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

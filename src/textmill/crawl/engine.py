@@ -36,7 +36,9 @@ QUOTA, MAX_QUOTA = 8, 128
 STOP_SECONDS = 5.0
 """How long an answer that is on the way may take when the crawl is stopped."""
 MAX_ACTIVE = 2_048
-"""Hosts that are worked on at the same time, each with its addresses in memory."""
+"""Hosts that are worked on at the same time, each with its addresses in memory and a connection that is kept."""
+RESOLVERS = 64
+"""Names that are looked up at the same time: a slow name server must not hold up the others."""
 BATCH = 128
 """Answers that are settled at a time."""
 MAX_UNSETTLED = 2 * BATCH
@@ -82,6 +84,7 @@ class Engine:
         self._most = settings.max_pages if settings.max_pages is not None else 2**62
         self._most_per_host = settings.max_per_host if settings.max_per_host is not None else 2**62
         self._hosts: dict[int, Host] = {}
+        self._most_active = min(MAX_ACTIVE, max(settings.concurrency, open_files() // 2))
         self._rules = RulesRead(settings)
         self._batch = Batch()
         self._fetching = 0
@@ -103,6 +106,7 @@ class Engine:
     async def run(self) -> None:
         """Crawl."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(RESOLVERS, thread_name_prefix="textmill-dns"))
         self._ready: asyncio.Queue[Host] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -155,10 +159,10 @@ class Engine:
 
     async def _settle(self, thread: ThreadPoolExecutor, wants: list[Host]) -> None:
         batch, self._batch = self._batch, Batch()
-        quota = min(MAX_QUOTA, max(QUOTA, MAX_ACTIVE // (4 * max(1, len(self._hosts)))))
+        quota = min(MAX_QUOTA, max(QUOTA, self._most_active // (4 * max(1, len(self._hosts)))))
         batch.wants = [Want(host.id, quota, host.held) for host in wants]
         if self._may_take_hosts():
-            batch.new_hosts = min(MAX_ACTIVE - len(self._hosts), 256)
+            batch.new_hosts = min(self._most_active - len(self._hosts), 256)
             batch.quota = quota
             batch.active = set(self._hosts)
         self._spool.turn()
@@ -184,7 +188,7 @@ class Engine:
         return not self._exhausted and self._may_take_hosts()
 
     def _may_take_hosts(self) -> bool:
-        return not self._stop and self._archived < self._most and len(self._hosts) < MAX_ACTIVE
+        return not self._stop and self._archived < self._most and len(self._hosts) < self._most_active
 
     def _is_full(self, host: Host) -> bool:
         return host.archived >= self._most_per_host
@@ -421,3 +425,20 @@ class Engine:
     def _count(self, reason: str) -> None:
         self.standing.errors[reason] += 1
         self.standing.fetching = self._fetching
+
+
+def open_files() -> int:
+    """How many files and connections this process may have open, after asking for as many as it may ask for."""
+    try:
+        import resource
+    except ImportError:  # Windows: sockets are not counted among files there
+        return 2**16
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2**16 if hard == resource.RLIM_INFINITY else min(hard, 2**16)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):
+        return soft
+    return wanted
