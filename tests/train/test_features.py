@@ -68,7 +68,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def losses(folder: Path) -> list[float]:
-    return [row["loss"] for row in rows(folder) if "loss" in row and "event" not in row]
+    return [row["loss"] for row in rows(folder) if "loss" in row]
 
 
 def parameters(trained: Trained) -> dict[str, torch.Tensor]:

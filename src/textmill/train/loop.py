@@ -338,7 +338,7 @@ class _Loop:
         )
         samples = list(self.feed.samples(self.state.data_step(step)))[:64]
         event = {"step": step + 1, "event": finding, "action": action, "samples": samples}
-        self._tell("row", event | ({"loss": loss} if math.isfinite(loss) else {}))
+        self._tell("row", event | ({"jumped_to": loss} if math.isfinite(loss) else {}))
 
     def _samples(self, step: int) -> str:
         samples = self.feed.samples(self.state.data_step(step))
@@ -411,14 +411,14 @@ class _Loop:
         if state.loss_count:
             state.last_loss = state.loss_sum / state.loss_count
         state.loss_sum, state.loss_count = 0.0, 0
-        loss = state.last_loss if state.last_loss is not None else math.nan
-        row = {
-            "step": state.step,
-            "tokens": state.tokens,
-            "loss": round(loss, 6),
-            "perplexity": round(math.exp(min(loss, 700)), 4),
+        row: dict[str, Any] = {"step": state.step, "tokens": state.tokens}
+        if state.last_loss is not None:  # where the first steps were left out, there is none yet
+            row["loss"] = round(state.last_loss, 6)
+            row["perplexity"] = round(math.exp(min(state.last_loss, 700)), 4)
+        row |= {
             "lr": self.strategy.rates[0],
-            "grad_norm": round(self.grad_norm, 6),
+            # fp16 overflows on purpose, to find its scale; JSON knows no infinity.
+            "grad_norm": round(self.grad_norm, 6) if math.isfinite(self.grad_norm) else None,
             "tokens_per_second": round(rate, 1),
         }
         peak = peak_flops(self.device)

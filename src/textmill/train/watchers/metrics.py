@@ -4,7 +4,7 @@ Training rows hold ``step`` (steps done), ``tokens`` (read so far), ``loss`` (na
 the row before), ``perplexity``, ``lr`` (AdamW's), ``grad_norm`` (before clipping), ``tokens_per_second`` and, on a
 known GPU, ``mfu``. Validation rows hold ``step``, ``validation_loss``, ``perplexity``, where the bytes of the text
 are known ``bits_per_byte``, and for several sources ``sources``: the same by source. Rows with ``event`` tell of jumps
-of the loss, steps left out and returns to a checkpoint, with the ``samples`` of the step.
+of the loss (``jumped_to``), steps left out and returns to a checkpoint, with the ``samples`` of the step.
 """
 
 from __future__ import annotations
