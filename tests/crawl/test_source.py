@@ -72,3 +72,22 @@ def test_what_the_command_has_crawled_can_be_read(tmp_path: Path) -> None:
     path.write_text("name: read\nsources:\n  - crawl: {folder: out}\nrun: {engine: inline}\n")
     run = Run(run_recipe(load_recipe(path), str(tmp_path / "run")).url)
     assert run.documents.aggregate("count(*)").fetchall() == [(2,)]
+
+
+def test_stretches_of_files_hold_every_page_once(tmp_path: Path) -> None:
+    import random
+
+    from tests.crawl.crawls import crawled
+    from textmill.sources.crawl import Crawl
+    from textmill.steps import StepContext
+
+    rng = random.Random(3)
+    pages = {f"/{n}": page(f"/{n + 1}", text=rng.randbytes(20_000).hex()) for n in range(12)}
+    with Site(pages) as site:
+        sealed = crawled(tmp_path / "out", site.url("/0"), warc_bytes=2**16)
+    assert len(sealed.pages()) > 2
+    source = Crawl(folder=str(tmp_path / "out"))
+    splits = source.plan(2**18)
+    assert len(splits) > 4
+    found = [record.url for split in splits for record in source.open(StepContext()).read(split)]
+    assert sorted(map(str, found)) == sorted([*(site.url(f"/{n}") for n in range(12)), site.url("/12")])

@@ -194,7 +194,7 @@ class Frontier:
         run("PRAGMA synchronous=NORMAL")
         run(f"PRAGMA cache_size=-{_CACHE_KIB}")
         run("PRAGMA mmap_size=0")
-        run("PRAGMA temp_store=MEMORY")
+        run("PRAGMA temp_store=FILE")  # sealing sorts all addresses
         run("PRAGMA wal_autocheckpoint=4000")
         run("PRAGMA journal_size_limit=67108864")
         if fresh or not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from textmill.crawl.archive import FOLDER, PAGES
 from textmill.crawl.frontier import PAGE, Frontier
-from textmill.crawl.outcomes import OUTCOMES
+from textmill.crawl.outcomes import ARCHIVED, OUTCOMES
 from textmill.crawl.settings import CrawlSettings
 from textmill.errors import ConservationError, UserError
 
@@ -205,19 +205,24 @@ def _write_account(frontier: Frontier, path: Path) -> int:
             pa.field("refers", pa.string()),
         ]
     )
-    cursor = frontier.db.execute(
+    select = (
         "SELECT u.url, u.state, u.reason, u.detail, u.kind, u.status, u.depth, v.url, u.attempts, u.fetched, "
-        "u.digest, u.file, u.offset, u.length, u.refers FROM urls u LEFT JOIN urls v ON v.id = u.via ORDER BY u.id"
+        "u.digest, u.file, u.offset, u.length, u.refers FROM urls u LEFT JOIN urls v ON v.id = u.via "
     )
+    # Pages as they stand in their files, so that a reader of a stretch of them reads a stretch of this.
+    pages = f"u.kind = {PAGE} AND u.state = {ARCHIVED}"
+    parts = (f"WHERE {pages} ORDER BY u.file, u.offset", f"WHERE NOT ({pages}) ORDER BY u.id")
     rows = 0
     part = path.with_name(path.name + ".part")
     with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        while found := cursor.fetchmany(_ROWS):
-            columns = [list(column) for column in zip(*found, strict=True)]
-            columns[1] = [OUTCOMES[state] for state in columns[1]]
-            columns[4] = ["sitemap" if kind else "page" for kind in columns[4]]
-            writer.write_table(pa.table(columns, schema=schema))
-            rows += len(found)
+        for which in parts:
+            cursor = frontier.db.execute(select + which)
+            while found := cursor.fetchmany(_ROWS):
+                columns = [list(column) for column in zip(*found, strict=True)]
+                columns[1] = [OUTCOMES[state] for state in columns[1]]
+                columns[4] = ["sitemap" if kind else "page" for kind in columns[4]]
+                writer.write_table(pa.table(columns, schema=schema))
+                rows += len(found)
     part.replace(path)
     return rows
 

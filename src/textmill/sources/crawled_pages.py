@@ -33,31 +33,26 @@ _COLUMNS = ["url", "outcome", "reason", "detail", "digest", "file", "offset", "l
 
 
 def plan_crawled(sealed: Sealed, split_bytes: int) -> list[Split]:
-    """Splits of a sealed crawl: runs of pages that stand one behind the other, then everything else.
+    """Splits of a sealed crawl: stretches of its files of pages, then everything else.
+
+    A page belongs to the stretch in which its record begins. A file that has not changed since the last run keeps its
+    splits.
 
     Args:
         sealed: the crawl.
         split_bytes: bytes of text in a split, about.
     """
-    table = pq.read_table(
-        sealed.folder / ACCOUNT_FILE, columns=["outcome", "kind", "file", "offset", "length"]
-    )
-    pages = table.filter((pc.field("outcome") == "archived") & (pc.field("kind") == "page"))
-    pages = pages.sort_by([("file", "ascending"), ("offset", "ascending")])
-    splits: list[Split] = []
-    run: dict[str, Any] | None = None
-    places = zip(*(pages[name].to_pylist() for name in ("file", "offset", "length")), strict=True)
-    for file, offset, length in places:
-        if run is None or run["file"] != file or run["bytes"] * _UNPACKED >= split_bytes:
-            run = {"file": file, "start": offset, "end": offset, "bytes": 0}
-            splits.append(Split(run, "", 0))
-        run["end"] = offset + length
-        run["bytes"] += length
-    finished = [Split(split.work, sealed.digest, split.work.pop("bytes") * _UNPACKED) for split in splits]
-    others = table.num_rows - pages.num_rows
+    span = max(2**16, split_bytes // _UNPACKED)
+    splits = []
+    for file in sealed.pages():
+        for start in range(0, file["bytes"], span):
+            end = min(start + span, file["bytes"])
+            work = {"file": file["name"], "start": start, "end": end}
+            splits.append(Split(work, file["sha256"], (end - start) * _UNPACKED))
+    others = sealed.account["rows"] - sealed.totals["archived"]
     # The kernel that looks for declared encodings is compiled here, once, and not by every worker for itself.
     charset_of_page(b"<meta charset=utf-8>")
-    return [*finished, Split({"others": True}, sealed.digest, others * 100)]
+    return [*splits, Split({"others": True}, sealed.digest, others * 100)]
 
 
 class CrawledReader:
