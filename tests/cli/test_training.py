@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -161,6 +162,9 @@ def test_the_same_command_again_does_nothing_twice(
     assert (tmp_path / "out/adapter_model.safetensors").read_bytes() == weights
     assert "trainable params" not in capfd.readouterr().err
 
+    assert main(["generate", "La", "--model", str(tmp_path / "out")]) == 2
+    assert "textmill export --merge" in capfd.readouterr().err
+
     # Merged, it is a model like any other, and goes on to llama.cpp's format.
     merged = tmp_path / "merged"
     assert main(["export", "--merge", str(tmp_path / "out"), "--out", str(merged)]) == 0
@@ -179,9 +183,9 @@ def test_the_same_command_again_does_nothing_twice(
 
     # And what was trained on can be looked at.
     capfd.readouterr()
-    assert main(["preview", str(tmp_path / "out/run"), "--samples", "2", "--step", "2"]) == 0
+    assert main(["preview", str(tmp_path / "out/run"), "--samples", "8", "--step", "1"]) == 0
     shown = capfd.readouterr().out
-    assert shown.count("of them predicted, ") >= 2
+    assert shown.count("of them predicted, ") >= 8
     assert "[stop <|endoftext|>]" in shown
 
 
@@ -296,6 +300,31 @@ def test_preflight_prints_every_part(base: Path, prepared: Path, capfd: pytest.C
     assert "fits" in printed.out
     assert main(["train", "--preflight", "--preset", "tiny", "--gpus", "H10"]) == 2
     assert "did you mean" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+def test_adapters_on_two_processes_are_those_of_one(
+    how: str, prepared: Path, base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = (
+        f"--train_file {prepared}/val.txt --model_name {base} --max_steps 4 --max_length 32 --stride 0 --workers 1 "
+        "--batch_size 2 --device cpu --learning_rate 1e-3 --no-inspect-data --set train.threads=1 "
+        "--set train.batch_size=4 --set train.lora.dropout=0"
+    )
+    weights = []
+    for processes in (1, 2):
+        output = tmp_path / str(processes)
+        options = f"--output_dir {output} --set train.processes={processes} --set train.parallel={how}"
+        assert train(command, options if processes > 1 else options.replace(how, "auto")) == 0, (
+            capfd.readouterr().err
+        )
+        weights.append(load_file(output / "adapter_model.safetensors"))
+    # Whole weights, not those of one process: two blocks, seven projections, two matrices each.
+    assert weights[0].keys() == weights[1].keys()
+    assert len(weights[0]) == 2 * 7 * 2
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.slow

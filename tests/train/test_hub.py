@@ -198,6 +198,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         ({"from": "/x", "lora": {"r": 4}}, "means nothing to method: full"),
         ({"preset": "tiny", "depth": 4}, "exclude each other"),
         ({"from": "/x", "method": "dora"}, "method"),
+        ({"from": "/x", "method": "qlora", "parallel": "fsdp"}, "does not share out"),
         ({"from": "/x", "method": "lora", "lora": {"dropout": 1.0}}, "dropout"),
     ],
 )

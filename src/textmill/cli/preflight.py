@@ -45,6 +45,33 @@ def print_preflight(
     return 0
 
 
+def plan_lines(recipe: Recipe) -> list[str]:
+    """What can be said of a training by formula alone, without torch: parameters, budget, compute.
+
+    A model that exists is not opened for it.
+    """
+    from textmill.train.depth import plan_depth
+    from textmill.train.settings import TrainSection
+
+    settings, tokenizer = recipe.train, recipe.tokenizer
+    if not isinstance(settings, TrainSection) or settings.start is not None:
+        return []
+    vocab_size = getattr(getattr(tokenizer, "train", None), "vocab_size", None) or 32_000
+    seq_len = settings.seq_len or int(getattr(recipe.tokens, "seq_len", 2048))
+    config = settings.model_config_for(vocab_size, seq_len, 0)
+    lines = [f"model of {config.parameters():,} parameters (with {vocab_size:,} entries)"]
+    tokens = settings.tokens
+    if settings.depth is not None and settings.epochs is None and settings.steps is None:
+        tokens = plan_depth(settings.depth, vocab_size, seq_len, tokens=tokens).tokens
+    if tokens is not None:
+        flops = tokens * config.training_flops_per_token(seq_len)
+        lines.append(
+            f"{tokens:,} tokens, {tokens / config.parameters():.3g} per parameter (20 is compute-optimal), "
+            f"{flops:.3g} FLOPs"
+        )
+    return lines
+
+
 def job_of(recipe: Recipe, files: Sequence[str] = ()) -> Job:
     """The training of a recipe, counted."""
     from textmill.train.preflight import describe_job

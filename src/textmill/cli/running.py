@@ -116,6 +116,12 @@ def _plan(arguments: argparse.Namespace) -> int:
         f"\n{workers} worker{'s' if workers > 1 else ''}, shards of {screen.size(recipe.run.shard_bytes)} of "
         f"text, into {arguments.out or f'runs/{recipe.name}'}"
     )
+    if recipe.train is not None:
+        from textmill.cli.preflight import plan_lines
+
+        for line in plan_lines(recipe):
+            print(screen.fit(line, 6))
+        print(f"memory, time and price: textmill train {arguments.recipe} --preflight")
     return 0
 
 

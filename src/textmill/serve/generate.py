@@ -66,6 +66,13 @@ class Generator:
         from textmill.model.hf import load_folder
 
         folder = Path(model_folder)
+        if (folder / "adapter_config.json").is_file():
+            raise UserError(
+                "this folder holds adapters, not a model",
+                where=str(folder),
+                expected="a model with its own weights",
+                hint=f"merge them first: textmill export --merge {folder} --out MERGED",
+            )
         self.model: Llama = load_folder(folder, device=pick_device(device))
         self.tokenizer = load_tokenizer(folder)
 

@@ -12,7 +12,7 @@ from textmill.steps import Count, Settings, StageContext, StageResult
 from textmill.steps.settings import InputPath
 from textmill.train.defaults import DEFAULTS
 from textmill.train.depth import depth_shape
-from textmill.train.start_settings import StartSettings
+from textmill.train.start_settings import QUANTISED, StartSettings
 
 
 class ModelShape(Settings):
@@ -247,6 +247,10 @@ class TrainSection(StartSettings):
     @model_validator(mode="after")
     def _one_of_each(self) -> TrainSection:
         self.check_start(preset=self.preset, shape=self.shape)
+        if self.method in QUANTISED and self.parallel in ("fsdp", "deepspeed"):
+            raise ValueError(
+                f"parallel: {self.parallel} does not share out weights of 4 or 8 bits; use ddp, or method: lora"
+            )
         budgets = [name for name in ("tokens", "epochs", "steps") if getattr(self, name) is not None]
         if len(budgets) > 1:
             raise ValueError(f"{' and '.join(budgets)} exclude each other; give one")

@@ -15,6 +15,7 @@ from textmill.train.output import build_output, training_numbers
 from textmill.train.parallel.crew import crew
 from textmill.train.parallel.job import Job, job_root, leading
 from textmill.train.settings import TrainSection
+from textmill.train.start_settings import QUANTISED
 from textmill.train.trainee import Trainee
 from textmill.train.trainees import trainee_of, with_depth
 
@@ -31,6 +32,8 @@ def run_training(settings: TrainSection, context: StageContext) -> StageResult:
     folder, tokenizer = context.local("tokens"), context.local("tokenizer")
     known = TokenIndex.read(folder)
     settings = with_depth(settings, known.vocab_size, settings.seq_len or known.seq_len)
+    if settings.method in QUANTISED and settings.parallel == "auto":
+        settings = settings.model_copy(update={"parallel": "ddp"})  # nothing else can share such weights
     seed = context.seed if settings.seed is None else settings.seed
     data = open_data(settings.resolved(), folder, seed, context.scratch)
     trainee = trainee_of(

@@ -14,6 +14,9 @@ from textmill.steps import Stage
 from textmill.steps.settings import InputPath
 from textmill.train.adapter_settings import LoraSettings, Method
 
+QUANTISED: tuple[Method, ...] = ("qlora", "8bit")
+"""Methods whose frozen weights are kept in 4 or 8 bits."""
+
 if TYPE_CHECKING:
     _From = Stage
 else:
