@@ -62,6 +62,7 @@ HOSTILE = (
     "<p><select><p>a</select>b",
     "<option>a<option>b<optgroup>c",
     "<head><noscript><p>x</p></noscript>",
+    "<noscript> a",
     "<head><noscript><link><style>a</style></noscript><p>q",
     "<noscript>a<p>b</noscript>c",
     "<title>a<b>c</title>d",

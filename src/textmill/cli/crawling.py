@@ -1,4 +1,4 @@
-"""``crawl``: a web site into WARC files."""
+"""``crawl``: a web site into WARC files; ``extract`` stands in a module of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.cli import screen
+from textmill.cli import extraction, screen
 from textmill.cli.arguments import Commands
 from textmill.errors import UserError
 
@@ -63,6 +63,7 @@ def register(add: Commands) -> None:
         help="write the pages to one file too: raw_pages (URL: ..., the page, ---ENDDOC---), jsonl or parquet",
     )  # fmt: skip
     crawl.set_defaults(run_command=_crawl)
+    extraction.register(add)
 
 
 def _crawl(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 ::
 
-    transforms (new texts)     normalize · c4_lines · keyword_lines
+    transforms (new texts)     extract · normalize · c4_lines · keyword_lines
     filters (scores, rules)    language · url_filter · keywords · heuristics · gopher_quality ·
                                gopher_repetition · c4 · fineweb · sample · custom
     global (all documents)     exact_dedup · near_dedup · line_dedup · span_dedup · decontaminate · budget
@@ -34,11 +34,13 @@ from textmill.curate.normalize import Normalize
 from textmill.curate.sample import Budget, Sample
 from textmill.curate.span_dedup import SpanDedup
 from textmill.curate.url_filter import UrlFilter
+from textmill.extract.step import Extract
 from textmill.steps.settings import StepSettings
 
 STEPS: dict[str, type[StepSettings]] = {
     step.name: step
     for step in (
+        Extract,
         Normalize,
         Language,
         GopherQuality,
@@ -70,6 +72,7 @@ __all__ = [
     "Custom",
     "Decontaminate",
     "ExactDedup",
+    "Extract",
     "FineWeb",
     "GopherQuality",
     "GopherRepetition",

@@ -73,7 +73,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.extract.html import blocks as walking
-from textmill.extract.html.nodes import NODE_COLUMNS, STATE_SIZE, STATUS
+from textmill.extract.html.nodes import ATTRIBUTE_COUNT, NODE_COLUMNS, STATE_SIZE, STATUS
 from textmill.extract.html.tokens import COMPLETE, COSTLY, build_tree
 from textmill.extract.layout import BLOCK_COLUMNS, ELEMENT_COLUMNS, TEXT_END, TEXT_START
 from textmill.text.classes import class_table
@@ -82,8 +82,9 @@ from textmill.text.folded_words import folding_table
 Table = npt.NDArray[np.int32]
 
 MEBIBYTE = 1 << 20
-STEPS_PER_BYTE, STEPS_FREE = 32, 1 << 20
-"""Rounds of loops over open elements that a page may cost: real ones need about one for every five bytes."""
+STEPS_PER_BYTE, STEPS_FREE = 256, 1 << 20
+"""Rounds of loops over open elements that a page may cost, about a nanosecond each. Real pages need one for every five
+bytes; a page of nothing but tags, all of them open, needs the depth of the stack (512) for each."""
 KEPT_BYTES = 64 * MEBIBYTE
 """Buffers for pages up to this size are kept for the next page; those of larger ones are given back."""
 
@@ -145,6 +146,10 @@ class PageParser:
         max_bytes: longest page.
         max_nodes: elements and texts that a page may have.
 
+    Attributes:
+        room: bytes of a page that the buffers have room for.
+        state: int64, the registers of the last construction (`html.nodes`).
+
     A page costs time in proportion to its bytes, whatever they are: see `nodes` for what is capped. Memory is about
     six times the longest page so far, of which only what a page uses is ever touched.
     """
@@ -152,11 +157,11 @@ class PageParser:
     def __init__(self, max_bytes: int = 32 * MEBIBYTE, max_nodes: int = 4_000_000) -> None:
         self._max_bytes = max_bytes
         self._max_nodes = max_nodes
-        self._room = 0
+        self.room = 0
         self._nodes_room = 0
         self._class_index, self._classes = class_table()
         self._fold_index, self._folds = folding_table()
-        self._state = np.zeros(STATE_SIZE, np.int64)
+        self.state = np.zeros(STATE_SIZE, np.int64)
         self._counts = np.zeros(walking.WALK_SIZE, np.int64)
 
     def parse(self, data: npt.NDArray[np.uint8] | bytes) -> Page:
@@ -174,9 +179,9 @@ class PageParser:
         self._make_room(data.size)
         while True:
             build_tree(
-                data, self._nodes, self._attributes, self._state, STEPS_FREE + STEPS_PER_BYTE * data.size
+                data, self._nodes, self._attributes, self.state, STEPS_FREE + STEPS_PER_BYTE * data.size
             )
-            status = int(self._state[STATUS])
+            status = int(self.state[STATUS])
             if status == COMPLETE:
                 break
             if status == COSTLY:
@@ -190,10 +195,10 @@ class PageParser:
 
     def _make_room(self, size: int) -> None:
         """Buffers for a page of this size."""
-        if size <= self._room <= KEPT_BYTES:
+        if self.room and size <= self.room <= KEPT_BYTES:
             return
-        self._room = 1 << max(16, (size - 1).bit_length())
-        room = self._room
+        self.room = 1 << max(16, (size - 1).bit_length())
+        room = self.room
         self._attributes = np.empty((room // 4 + 64, 3), np.int32)
         # Two code points of five or six bytes stand for `&nGt;`; nothing else grows.
         self._text = np.empty(room + room // 4 + 64, np.uint8)
@@ -236,7 +241,7 @@ class PageParser:
             elements=self._elements[:elements],
             blocks=self._blocks[:blocks],
             runs=self._runs[:runs],
-            attributes=self._attributes,
+            attributes=self._attributes[: int(self.state[ATTRIBUTE_COUNT])],
             text=self._text[:text],
             title_end=title_end,
             words=self._words[:words],

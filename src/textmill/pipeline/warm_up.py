@@ -1,6 +1,6 @@
 """Compiling the kernels of a pass once, before several workers would each compile them for themselves.
 
-The steps of the pass are opened and asked about three made-up documents; whatever they need is then compiled, and
+The steps of the pass are opened and asked about four made-up documents; whatever they need is then compiled, and
 kept on disk for all workers. So nobody waits for kernels that his recipe does not use, and nobody keeps a list of
 them: a step of the user's own that has kernels is served like those of the mill.
 """
@@ -20,12 +20,13 @@ from textmill.steps.stage import Report
 if TYPE_CHECKING:
     from textmill.documents import Batch
 
-# ASCII and not, sentences, lines and paragraphs that come twice, and a script without spaces: every kernel that a
-# text can lead to is reached by one of them.
+# ASCII and not, sentences, lines and paragraphs that come twice, a script without spaces, a page of the web: every
+# kernel that a text can lead to is reached by one of them.
 _TEXTS = (
     "The mill turns. It doesn't stop at 24/7!\n\nThe mill turns. It doesn't stop at 24/7!\nWhy?\n",
     "Le moulin – déjà vieux – tourne « encore ».\nLe moulin – déjà vieux – tourne « encore ».\n",
     "水车转动。水车转动。\n",
+    "<!doctype html><title>The mill</title><h1>The mill</h1><p>The mill turns.<ul><li><a>It doesn't</a></ul>\n",
 )
 
 

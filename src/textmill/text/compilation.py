@@ -73,14 +73,35 @@ def _without_literals(template: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inner_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel that other kernels alone call: without the two wrappers that Python and C would need to call it.
+    """A kernel that other kernels alone call.
 
-    They are half of what a small kernel takes to compile.
+    It lacks the two wrappers that Python and C would need to call it, which are half of what a small kernel takes to
+    compile, and it is not kept on disk, since the kernels that call it hold it.
     """
-    bare: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy", **bare)(function)
+    return _inner(function)
+
+
+def small_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that other kernels alone call, and that makes no arrays.
+
+    Arrays that it is given are not counted up and down, which costs more than the work of a small kernel.
+    """
+    return _inner(function, _nrt=False)
+
+
+def _inner(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    bare: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **options}
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", **bare)(function)
     compiled.get_call_template = _without_literals(compiled.get_call_template)
     return cast("Callable[..., Any]", compiled)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that one other kernel calls, in one place: compiled as a part of that.
+
+    What has a name of its own for its readers then costs no compilation, linking and machine code of its own.
+    """
+    return cast("Callable[..., Any]", numba.njit(inline="always", error_model="numpy")(function))
 
 
 @intrinsic

@@ -22,7 +22,7 @@ from textmill.extract.layout import (
 )
 from textmill.extract.names import ATTRIBUTE_IDS, TAG_IDS, TOKEN_PRIME, TOKEN_SALT, TOKEN_SEED
 from textmill.extract.names import FLAGS as FLAG_NAMES
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 
 (A_CLASS, A_ID, A_ROLE, A_ITEMPROP, A_ITEMTYPE, A_STYLE, A_HIDDEN, A_ARIA_HIDDEN, A_ARIA_LABEL, A_TESTID) = (
     ATTRIBUTE_IDS[_name]
@@ -61,10 +61,9 @@ _OG_TYPE, _GENERATOR, _LD_JSON, _AT_TYPE = map(
 )
 
 
-@inner_kernel
+@inlined
 def is_hidden(data, attributes, first, end):
     """The flags that attributes give an element: hidden, aria_hidden."""
-    apart()
     flags = 0
     for row in range(first, end):
         name = attributes[row, NAME]
@@ -81,10 +80,9 @@ def is_hidden(data, attributes, first, end):
     return flags
 
 
-@inner_kernel
+@inlined
 def _hides(data, at, end):
     """Whether a style says `display: none` or `visibility: hidden`."""
-    apart()
     while at < end:
         at = skip_space(data, at, end)
         shown = holds(data, at, end, _DISPLAY)
@@ -99,10 +97,9 @@ def _hides(data, at, end):
     return False
 
 
-@inner_kernel
+@inlined
 def signature(data, attributes, first, end, tag):
     """31 bits of hash of a tag and the beginning of its class."""
-    apart()
     value = SEED ^ np.uint32(tag * 2654435761 & 0xFFFFFFFF)
     for row in range(first, end):
         if attributes[row, NAME] == A_CLASS:
@@ -112,10 +109,9 @@ def signature(data, attributes, first, end, tag):
     return np.int64(value & np.uint32(0x7FFFFFFF))
 
 
-@inner_kernel
+@inlined
 def element_tokens(data, attributes, element, tag, first, end, tokens, places, count):
     """Append the tokens of an element from place `count`; returns the place behind them."""
-    apart()
     for row in range(first, end):
         name = attributes[row, NAME]
         kind = -1
@@ -140,10 +136,9 @@ def element_tokens(data, attributes, element, tag, first, end, tokens, places, c
     return count
 
 
-@inner_kernel
+@inlined
 def _meta_tokens(data, attributes, first, end, tokens, places, count):
     """og:type and generator belong to the page."""
-    apart()
     kind = -1
     content = -1
     for row in range(first, end):
@@ -163,10 +158,9 @@ def _meta_tokens(data, attributes, first, end, tokens, places, count):
     return count
 
 
-@inner_kernel
+@inlined
 def is_json_ld(data, attributes, first, end):
     """Whether a script is of the type application/ld+json."""
-    apart()
     for row in range(first, end):
         if attributes[row, NAME] == A_TYPE:
             start, stop = np.int64(attributes[row, VALUE_START]), np.int64(attributes[row, VALUE_END])
@@ -174,7 +168,7 @@ def is_json_ld(data, attributes, first, end):
     return False
 
 
-@inner_kernel
+@small_kernel
 def json_tokens(data, at, end, tokens, places, count):
     """Append what follows "@type" in the JSON of data[at:end]: the strings up to the end of a list."""
     apart()
@@ -209,7 +203,7 @@ def json_tokens(data, at, end, tokens, places, count):
     return count
 
 
-@inner_kernel
+@small_kernel
 def _split(data, at, end, kind, element, tokens, places, count):
     """Append the parts of a value: runs of letters; a capital behind a small letter begins another."""
     apart()

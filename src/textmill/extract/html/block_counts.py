@@ -28,7 +28,7 @@ from textmill.extract.layout import (
 )
 from textmill.text.classes import CATEGORIES, CATEGORY_SHIFT, decode
 from textmill.text.classes import UNSPACED as UNSPACED_CLASS
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 from textmill.text.folded_words import next_words
 from textmill.text.wide import item
 
@@ -47,14 +47,12 @@ STOPS = np.array([ord(_mark) for _mark in "…。！？｡؟।۔"], np.int64)
 COMMAS_BEYOND = np.array([ord(_mark) for _mark in "、，،；؛"], np.int64)
 
 
-@inner_kernel
+@small_kernel
 def count_block(elements, blocks, block, runs, text, words, count, tables, link_flag):
     """Count what is in a block, append the hashes of its words from place `count`; returns the place behind them."""
     apart()
-    fold_index, folds, class_index, classes = tables
+    fold_index, folds, class_index, classes, hashes, places = tables
     start, end = np.int64(blocks[block, TEXT_START]), np.int64(blocks[block, TEXT_END])
-    hashes = np.empty(CHUNK, np.uint64)
-    places = np.empty((2, CHUNK), np.int64)
     run, last_run = np.int64(blocks[block, FIRST_RUN]), np.int64(blocks[block, END_RUN])
     at = start
     while at < end:
@@ -96,24 +94,21 @@ def count_block(elements, blocks, block, runs, text, words, count, tables, link_
     return count
 
 
-@inner_kernel
+@inlined
 def append_words(text, at, end, tables, words, count):
     """Append the hashes of the words in text[at:end] from place `count`; returns the place behind them."""
-    apart()
-    hashes = np.empty(CHUNK, np.uint64)
-    places = np.empty((2, CHUNK), np.int64)
+    fold_index, folds, _, _, hashes, places = tables
     while at < end:
-        at, found = next_words(text, at, end, tables[0], tables[1], hashes, np.int64(0), places)
+        at, found = next_words(text, at, end, fold_index, folds, hashes, np.int64(0), places)
         for place in range(found):
             words[count] = hashes[place]
             count += 1
     return count
 
 
-@inner_kernel
+@inlined
 def _count_marks(text, at, end, blocks, block):
     """Code points that are not white space in text[at:end]; marks are added to the block's."""
-    apart()
     characters = np.int64(0)
     sentences = np.int64(0)
     commas = np.int64(0)
@@ -145,6 +140,6 @@ def _count_marks(text, at, end, blocks, block):
     return characters
 
 
-@inner_kernel
+@inlined
 def _is_word_byte(byte):
     return byte >= 0x80 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122

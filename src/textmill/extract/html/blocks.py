@@ -19,7 +19,7 @@ from textmill.extract.html.attribute_tokens import (
     json_tokens,
     signature,
 )
-from textmill.extract.html.block_counts import append_words, count_block
+from textmill.extract.html.block_counts import CHUNK, append_words, count_block
 from textmill.extract.html.nodes import END as NODE_END
 from textmill.extract.html.nodes import FIRST as FIRST_CHILD
 from textmill.extract.html.nodes import FOREIGN_NAME, IDENTITY, KIND, NEXT, RAW_TEXT
@@ -54,7 +54,7 @@ from textmill.extract.layout import (
 )
 from textmill.extract.names import CUSTOM, TAG_IDS, TAGS
 from textmill.extract.names import FLAGS as FLAG_NAMES
-from textmill.text.compilation import apart, borrowed, inner_kernel, kernel
+from textmill.text.compilation import apart, borrowed, inlined, kernel, small_kernel
 
 _BLOCK_NAMES = """
 html head body title noscript select option optgroup button form fieldset legend hr pre listing xmp plaintext p h1 h2
@@ -144,7 +144,10 @@ def walk(
         borrowed(json_ld),
         borrowed(counts),
     )
-    tables = (borrowed(fold_index), borrowed(folds), borrowed(class_index), borrowed(classes))
+    hashes = np.empty(CHUNK, np.uint64)
+    places = np.empty((2, CHUNK), np.int64)
+    unicode_tables = (borrowed(fold_index), borrowed(folds), borrowed(class_index), borrowed(classes))
+    tables = (*unicode_tables, hashes, places)
     counts[:] = 0
     _title(data, nodes, text, words, counts, tables)
     elements[0, :] = 0
@@ -184,7 +187,7 @@ def walk(
     elements[0, END_BLOCK] = counts[BLOCK_COUNT]
 
 
-@inner_kernel
+@small_kernel
 def _title(data, nodes, text, words, counts, tables):
     """The text and the words of the first `title`, at the beginning of both arrays."""
     apart()
@@ -217,10 +220,9 @@ def _title(data, nodes, text, words, counts, tables):
     counts[WORD_COUNT] = count
 
 
-@inner_kernel
+@inlined
 def _enter(data, nodes, node, attributes, elements, parent, blocks, runs, text, counts):
     """A row of `elements`; returns its place."""
-    apart()
     element = counts[ELEMENT_COUNT]
     counts[ELEMENT_COUNT] += 1
     kind = np.int64(nodes[node, KIND])
@@ -245,8 +247,6 @@ def _enter(data, nodes, node, attributes, elements, parent, blocks, runs, text, 
             counts[LINKS_SEEN] += 1
     elif tag == T_BR and counts[OPEN]:
         size = counts[TEXT_SIZE]
-        if elements[parent, FLAGS] & PRE_FLAG == 0:
-            size = trim_end(text, blocks[counts[BLOCK_COUNT], TEXT_START], size)
         _run_of(runs, parent, size, blocks[counts[BLOCK_COUNT], FIRST_RUN], counts)
         text[size] = 10
         counts[TEXT_SIZE] = size + 1
@@ -255,10 +255,9 @@ def _enter(data, nodes, node, attributes, elements, parent, blocks, runs, text, 
     return element
 
 
-@inner_kernel
+@inlined
 def _tokens(data, nodes, node, attributes, element, tokens, token_places, json_ld, counts):
     """The tokens of an element, and of the JSON-LD that it holds."""
-    apart()
     first, end = nodes[node, NODE_START], nodes[node, NODE_END]
     if first == end:
         return
@@ -276,7 +275,7 @@ def _tokens(data, nodes, node, attributes, element, tokens, token_places, json_l
     counts[TOKEN_COUNT] = count
 
 
-@inner_kernel
+@small_kernel
 def _leave(elements, element, blocks, runs, text, words, counts, tables):
     """Close an element; returns the one above it."""
     apart()
@@ -290,7 +289,7 @@ def _leave(elements, element, blocks, runs, text, words, counts, tables):
     return np.int64(elements[element, PARENT])
 
 
-@inner_kernel
+@small_kernel
 def _run_of(runs, element, size, first, counts):
     """See to it that the last run is of this element; `size` is where it begins if it is new."""
     count = counts[RUN_COUNT]
@@ -305,10 +304,9 @@ def _run_of(runs, element, size, first, counts):
     counts[RUN_COUNT] = count + 1
 
 
-@inner_kernel
+@inlined
 def _add_text(data, nodes, node, elements, element, blocks, runs, text, counts):
     """Append a text to the block at hand, or open one if it is more than white space."""
-    apart()
     start, end = np.int64(nodes[node, NODE_START]), np.int64(nodes[node, NODE_END])
     raw = nodes[node, KIND] == RAW_TEXT
     kept = elements[element, FLAGS] & PRE_FLAG != 0
@@ -343,7 +341,7 @@ def _add_text(data, nodes, node, elements, element, blocks, runs, text, counts):
     counts[SPACE_DUE] = due
 
 
-@inner_kernel
+@small_kernel
 def _close_block(elements, blocks, runs, text, words, counts, tables):
     """Finish the block at hand, if there is one; without a word it is as if it had never been."""
     apart()

@@ -77,7 +77,7 @@ from textmill.extract.html.nodes import (
     rules_of,
 )
 from textmill.extract.names import TAG_IDS, TAGS
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 
 # What a start tag asks for; 0 is an ordinary element.
 (
@@ -167,17 +167,16 @@ for _group, _names in _GROUPS.items():
 )
 
 
-@inner_kernel
+@inlined
 def text_in_body(nodes, state):
     """Characters: the formatting they stand in is opened again if need be."""
-    apart()
     reconstruct(nodes, state)
     insert_text(nodes, state, state[TOKEN_START], state[TOKEN_END], TEXT)
     if state[TOKEN_SPACE] < state[TOKEN_END]:
         state[FRAMESET_OK] = 0
 
 
-@inner_kernel
+@small_kernel
 def start_in_body(nodes, state):
     """A start tag, except those that `modes.in_head` sees to (group HEADISH) and a frameset."""
     apart()
@@ -221,9 +220,8 @@ def start_in_body(nodes, state):
         _start_rare(nodes, state, group)
 
 
-@inner_kernel
+@inlined
 def _start_a(nodes, state):
-    apart()
     listed = last_formatting(nodes, state, T_A)
     if listed >= 0:
         node = state[FORMATTING + listed]
@@ -239,10 +237,9 @@ def _start_a(nodes, state):
     add_formatting(nodes, state, insert_token(nodes, state))
 
 
-@inner_kernel
+@inlined
 def _start_item(nodes, state, group):
     """li, dd, dt: close the one before, if nothing special but address, div or p was opened since."""
-    apart()
     state[FRAMESET_OK] = 0
     for place in range(state[DEPTH] - 1, 0, -1):
         node = state[STACK + place]
@@ -258,9 +255,8 @@ def _start_item(nodes, state, group):
     insert_token(nodes, state)
 
 
-@inner_kernel
+@inlined
 def _start_frameset(nodes, state):
-    apart()
     if state[FRAMESET_OK] == 0 or state[DEPTH] < 2 or not is_html(nodes, state[STACK + 1], T_BODY):
         return
     detach(nodes, state[STACK + 1])
@@ -269,9 +265,8 @@ def _start_frameset(nodes, state):
     state[MODE] = IN_FRAMESET
 
 
-@inner_kernel
+@inlined
 def _start_rare_block(nodes, state, group):
-    apart()
     if group == FORM and state[FORM_NODE] != NONE and not open_count(nodes, state, T_TEMPLATE):
         return
     close_p(nodes, state)
@@ -286,7 +281,7 @@ def _start_rare_block(nodes, state, group):
         state[RAW] = PLAINTEXT
 
 
-@inner_kernel
+@small_kernel
 def _start_rare(nodes, state, group):
     apart()
     if group == BUTTON:
@@ -355,9 +350,8 @@ def _start_rare(nodes, state, group):
             pop(state)
 
 
-@inner_kernel
+@inlined
 def _start_raw(nodes, state, group):
-    apart()
     if group == XMP:
         close_p(nodes, state)
         reconstruct(nodes, state)
@@ -371,9 +365,8 @@ def _start_raw(nodes, state, group):
         state[FRAMESET_OK] = 0
 
 
-@inner_kernel
+@inlined
 def _start_select(nodes, state, group):
-    apart()
     inside = in_scope(nodes, state, T_SELECT, SCOPE)
     if group == SELECT:
         if inside:
@@ -388,7 +381,7 @@ def _start_select(nodes, state, group):
     insert_token(nodes, state)
 
 
-@inner_kernel
+@small_kernel
 def end_in_body(nodes, state):
     """An end tag, except those of template, body and html."""
     apart()
@@ -425,7 +418,7 @@ def end_in_body(nodes, state):
         close_other(nodes, state, state[NAME])
 
 
-@inner_kernel
+@small_kernel
 def _close_in_scope(nodes, state, border):
     """Close the element of the end tag, if it is in scope, and all that was opened in it."""
     apart()
@@ -434,10 +427,9 @@ def _close_in_scope(nodes, state, border):
         pop_until(nodes, state, name)
 
 
-@inner_kernel
+@inlined
 def _close_heading(nodes, state):
     """Any heading in scope is closed by the end tag of any."""
-    apart()
     for place in range(state[DEPTH] - 1, 0, -1):
         rules = rules_of(nodes, state[STACK + place])
         state[STEPS] += 1
@@ -448,9 +440,8 @@ def _close_heading(nodes, state):
             return
 
 
-@inner_kernel
+@inlined
 def _close_form(nodes, state):
-    apart()
     if open_count(nodes, state, T_TEMPLATE):
         _close_in_scope(nodes, state, SCOPE)
         return

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textmill.extract.html.scanning import find_byte, holds, is_space, skip_space
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, small_kernel
 
 _QUIRKY_PREFIXES = """
 +//silmaril//dtd html pro v0r11 19970101//
@@ -93,7 +93,7 @@ _SYSTEM, _ = _lines("system")
 _IBM, _ = _lines("http://www.ibm.com/data/dtd/v11/ibmxhtml1-transitional.dtd")
 
 
-@inner_kernel
+@small_kernel
 def is_quirky(data, at, end):
     """Whether a doctype, data[at:end] from behind its name, asks for quirks mode ."""
     apart()
@@ -138,6 +138,6 @@ def is_quirky(data, at, end):
     return 0
 
 
-@inner_kernel
+@small_kernel
 def _is_word(data, start, stop, word):
     return stop - start == word.size and holds(data, start, stop, word)

@@ -40,12 +40,12 @@ from textmill.extract.html.nodes import (
     remove_from_stack,
     rules_of,
 )
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 
 MARKER = -1
 
 
-@inner_kernel
+@small_kernel
 def add_marker(state):
     """Formatting elements opened before a marker are not taken up again behind it."""
     apart()
@@ -54,7 +54,7 @@ def add_marker(state):
     state[FORMATTING_COUNT] += 1
 
 
-@inner_kernel
+@small_kernel
 def clear_to_marker(state):
     """Forget formatting elements up to and including the last marker."""
     apart()
@@ -64,7 +64,7 @@ def clear_to_marker(state):
             break
 
 
-@inner_kernel
+@small_kernel
 def add_formatting(nodes, state, node):
     """Remember a formatting element; of equal ones since the last marker three are kept ("Noah's Ark clause")."""
     apart()
@@ -88,14 +88,14 @@ def add_formatting(nodes, state, node):
     state[FORMATTING_COUNT] += 1
 
 
-@inner_kernel
+@small_kernel
 def _make_room(state):
     apart()
     if state[FORMATTING_COUNT] >= MAX_FORMATTING:
         remove_formatting(state, 0)
 
 
-@inner_kernel
+@small_kernel
 def remove_formatting(state, place):
     """Forget the formatting element at a place of the list."""
     apart()
@@ -105,7 +105,7 @@ def remove_formatting(state, place):
     state[FORMATTING_COUNT] -= 1
 
 
-@inner_kernel
+@small_kernel
 def _place_in_list(state, node):
     apart()
     for place in range(state[FORMATTING_COUNT] - 1, -1, -1):
@@ -115,7 +115,7 @@ def _place_in_list(state, node):
     return -1
 
 
-@inner_kernel
+@small_kernel
 def last_formatting(nodes, state, name):
     """The place of the last formatting element of this identity since the last marker; -1 if there is none."""
     apart()
@@ -129,7 +129,7 @@ def last_formatting(nodes, state, name):
     return -1
 
 
-@inner_kernel
+@small_kernel
 def reconstruct(nodes, state):
     """Open again what was not closed by an end tag of its own."""
     apart()
@@ -155,7 +155,7 @@ def reconstruct(nodes, state):
         place += 1
 
 
-@inner_kernel
+@small_kernel
 def _clone(nodes, state, node):
     """An element with the same name and attributes that hangs nowhere."""
     apart()
@@ -166,7 +166,7 @@ def _clone(nodes, state, node):
     return clone
 
 
-@inner_kernel
+@small_kernel
 def adopt(nodes, state, name):
     """The adoption agency algorithm for an end tag of this identity; False if it is to be like any other."""
     apart()
@@ -201,7 +201,7 @@ def adopt(nodes, state, name):
     return True
 
 
-@inner_kernel
+@small_kernel
 def _split(nodes, state, formatting, place, furthest_place):
     """Split a formatting element around the furthest block in it (steps 10 to 20 of the algorithm)."""
     apart()
@@ -255,9 +255,8 @@ def _split(nodes, state, formatting, place, furthest_place):
     state[DEPTH] += 1
 
 
-@inner_kernel
+@inlined
 def _move_children(nodes, state, source, target):
-    apart()
     child = nodes[source, FIRST]
     while child != NONE:
         after = nodes[child, NEXT]
@@ -267,7 +266,7 @@ def _move_children(nodes, state, source, target):
         child = after
 
 
-@inner_kernel
+@small_kernel
 def close_other(nodes, state, name):
     """Any other end tag in the body: close the element of this identity, unless a special one was opened after it."""
     apart()

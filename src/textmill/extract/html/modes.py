@@ -110,7 +110,7 @@ from textmill.extract.html.nodes import (
     rules_of,
 )
 from textmill.extract.names import TAG_IDS
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 
 (T_TITLE, T_NOSCRIPT, T_SCRIPT, T_NOFRAMES, T_STYLE, T_BASEFONT, T_BGSOUND, T_LINK, T_META, T_BASE) = (
     TAG_IDS[_name]
@@ -150,7 +150,7 @@ from textmill.text.compilation import apart, inner_kernel
 )
 
 
-@inner_kernel
+@small_kernel
 def process(nodes, state):
     """Give the token at hand to the rules that apply (the tree construction dispatcher)."""
     apart()
@@ -159,7 +159,7 @@ def process(nodes, state):
             state[STEPS] += 1
 
 
-@inner_kernel
+@small_kernel
 def _by_mode(nodes, state):
     apart()
     mode = state[MODE]
@@ -186,7 +186,7 @@ def _by_mode(nodes, state):
     return after_body(nodes, state)
 
 
-@inner_kernel
+@small_kernel
 def in_body(nodes, state):
     """The body; always consumes the token, except the end tag of html."""
     apart()
@@ -212,7 +212,7 @@ def in_body(nodes, state):
     return True
 
 
-@inner_kernel
+@small_kernel
 def _end_of_page(nodes, state):
     """Stop; templates that are still open are closed first, one for each time the token is processed."""
     apart()
@@ -223,7 +223,7 @@ def _end_of_page(nodes, state):
     return False
 
 
-@inner_kernel
+@small_kernel
 def _before_body(nodes, state, mode):
     """From the beginning of a page to where its body opens."""
     apart()
@@ -265,7 +265,7 @@ def _before_body(nodes, state, mode):
     return False
 
 
-@inner_kernel
+@small_kernel
 def in_head(nodes, state):
     """The head, and what belongs there wherever it stands."""
     apart()
@@ -315,7 +315,7 @@ def in_head(nodes, state):
     return False
 
 
-@inner_kernel
+@small_kernel
 def _insert_space(nodes, state):
     """Insert the white space that a text begins with, and leave the rest."""
     apart()
@@ -323,15 +323,14 @@ def _insert_space(nodes, state):
     state[TOKEN_START] = state[TOKEN_SPACE]
 
 
-@inner_kernel
+@inlined
 def _push_template_mode(state, mode):
-    apart()
     if state[TEMPLATE_COUNT] < MAX_TEMPLATES:
         state[TEMPLATES + state[TEMPLATE_COUNT]] = mode
         state[TEMPLATE_COUNT] += 1
 
 
-@inner_kernel
+@small_kernel
 def _set_template_mode(state, mode):
     """Another mode for the template that was opened last."""
     apart()
@@ -340,7 +339,7 @@ def _set_template_mode(state, mode):
     state[MODE] = mode
 
 
-@inner_kernel
+@small_kernel
 def _close_template(nodes, state):
     apart()
     pop_until(nodes, state, T_TEMPLATE)
@@ -350,14 +349,14 @@ def _close_template(nodes, state):
     reset_mode(nodes, state)
 
 
-@inner_kernel
+@inlined
 def in_head_noscript(nodes, state):
     """`noscript` in the head, without scripting."""
-    apart()
     token, tag = state[TOKEN], state[TAG]
     if token == TEXT_TOKEN:
-        if state[TOKEN_SPACE] == state[TOKEN_END]:
-            return in_head(nodes, state)
+        _insert_space(nodes, state)
+        if state[TOKEN_START] == state[TOKEN_END]:
+            return True
     elif token == START_TAG:
         if tag == T_HTML or tag == T_HEAD or tag == T_NOSCRIPT:
             return True
@@ -382,10 +381,9 @@ def in_head_noscript(nodes, state):
     return False
 
 
-@inner_kernel
+@inlined
 def after_head(nodes, state):
     """Between head and body."""
-    apart()
     token, tag = state[TOKEN], state[TAG]
     if token == TEXT_TOKEN:
         _insert_space(nodes, state)
@@ -421,10 +419,9 @@ def after_head(nodes, state):
     return False
 
 
-@inner_kernel
+@inlined
 def after_body(nodes, state):
     """Behind `</body>` and `</html>`: what still comes belongs into the body."""
-    apart()
     token, tag = state[TOKEN], state[TAG]
     if token == TEXT_TOKEN and state[TOKEN_SPACE] == state[TOKEN_END]:
         return in_body(nodes, state)
@@ -440,10 +437,9 @@ def after_body(nodes, state):
     return False
 
 
-@inner_kernel
+@inlined
 def in_frameset(nodes, state):
     """Framesets, and behind them: nothing but frames, and noframes."""
-    apart()
     token, tag, mode = state[TOKEN], state[TAG], state[MODE]
     if token == END_OF_FILE:
         state[STOPPED] = 1
@@ -466,7 +462,7 @@ def in_frameset(nodes, state):
     return True
 
 
-@inner_kernel
+@small_kernel
 def reset_mode(nodes, state):
     """The mode that fits the elements that are open (reset the insertion mode appropriately)."""
     apart()
@@ -505,7 +501,7 @@ def reset_mode(nodes, state):
     state[MODE] = IN_BODY
 
 
-@inner_kernel
+@small_kernel
 def _clear_to(nodes, state, first, second, third):
     """Close elements down to one of these numbers, a template or the root (clear the stack back to a context)."""
     apart()
@@ -517,7 +513,7 @@ def _clear_to(nodes, state, first, second, third):
         state[DEPTH] -= 1
 
 
-@inner_kernel
+@small_kernel
 def in_table(nodes, state):
     """Directly in a table; what does not belong there goes before it."""
     apart()
@@ -567,9 +563,8 @@ def in_table(nodes, state):
     return done
 
 
-@inner_kernel
+@inlined
 def _start_table_part(nodes, state, tag):
-    apart()
     _clear_to(nodes, state, T_TABLE, T_TABLE, T_TABLE)
     if tag == T_CAPTION:
         add_marker(state)
@@ -592,28 +587,27 @@ def _start_table_part(nodes, state, tag):
     return True
 
 
-@inner_kernel
+@small_kernel
 def _is_row_group(tag):
     return tag == T_TBODY or tag == T_THEAD or tag == T_TFOOT
 
 
-@inner_kernel
+@small_kernel
 def _ends_above(tag):
     """End tags that mean nothing inside a table: body, caption, col, colgroup, html."""
     return tag == T_BODY or tag == T_CAPTION or tag == T_COL or tag == T_COLGROUP or tag == T_HTML
 
 
-@inner_kernel
+@small_kernel
 def _opens_part(state):
     """Whether the token is the start tag of a part of a table."""
     tag = state[TAG]
     return state[TOKEN] == START_TAG and GROUPS[tag] == TABLE_PART and tag != T_HEAD and tag != T_FRAME
 
 
-@inner_kernel
+@inlined
 def in_caption(nodes, state):
     """A caption of a table."""
-    apart()
     token, tag = state[TOKEN], state[TAG]
     own = token == END_TAG and tag == T_CAPTION
     if own or _opens_part(state) or (token == END_TAG and tag == T_TABLE):
@@ -631,10 +625,9 @@ def in_caption(nodes, state):
     return in_body(nodes, state)
 
 
-@inner_kernel
+@inlined
 def in_column_group(nodes, state):
     """A group of columns."""
-    apart()
     token, tag = state[TOKEN], state[TAG]
     if token == TEXT_TOKEN:
         _insert_space(nodes, state)
@@ -665,7 +658,7 @@ def in_column_group(nodes, state):
     return token == END_TAG and tag == T_COLGROUP
 
 
-@inner_kernel
+@small_kernel
 def in_table_body(nodes, state):
     """A group of rows."""
     apart()
@@ -700,7 +693,7 @@ def in_table_body(nodes, state):
     return in_table(nodes, state)
 
 
-@inner_kernel
+@small_kernel
 def in_row(nodes, state):
     """A row of a table."""
     apart()
@@ -727,7 +720,7 @@ def in_row(nodes, state):
     return in_table(nodes, state)
 
 
-@inner_kernel
+@small_kernel
 def in_cell(nodes, state):
     """A cell of a table."""
     apart()
@@ -753,7 +746,7 @@ def in_cell(nodes, state):
     return in_body(nodes, state)
 
 
-@inner_kernel
+@small_kernel
 def _close_cell(nodes, state):
     apart()
     imply_end_tags(nodes, state, NONE)
@@ -767,10 +760,9 @@ def _close_cell(nodes, state):
     state[MODE] = IN_ROW
 
 
-@inner_kernel
+@inlined
 def in_template(nodes, state):
     """The contents of a template: the first tag decides what they are part of."""
-    apart()
     token, tag = state[TOKEN], state[TAG]
     if token == START_TAG:
         if GROUPS[tag] == HEADISH:
@@ -795,10 +787,9 @@ def in_template(nodes, state):
     return True
 
 
-@inner_kernel
+@inlined
 def _is_foreign(nodes, state):
     """Whether the token goes by the rules for SVG and MathML."""
-    apart()
     if state[DEPTH] == 0:
         return False
     node = current(state)
@@ -820,7 +811,7 @@ def _is_foreign(nodes, state):
     )
 
 
-@inner_kernel
+@small_kernel
 def in_foreign(nodes, state):
     """In SVG or MathML; False if the token belongs to HTML after all."""
     apart()
@@ -853,7 +844,7 @@ def in_foreign(nodes, state):
     return True
 
 
-@inner_kernel
+@small_kernel
 def _leave_foreign(nodes, state):
     apart()
     while state[DEPTH] > 1:
@@ -864,10 +855,9 @@ def _leave_foreign(nodes, state):
         state[DEPTH] -= 1
 
 
-@inner_kernel
+@inlined
 def _start_foreign(nodes, state):
     """An element of SVG or MathML, as the one it stands in; some of them may hold HTML."""
-    apart()
     tag = state[TAG]
     space = nodes[current(state), SPACE] & (SVG_SPACE | MATH_SPACE)
     points = 0

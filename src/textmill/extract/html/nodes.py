@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from textmill.extract.names import TAG_IDS, TAGS
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, small_kernel
 
 # Columns of `nodes`. KIND: number of the name, or TEXT, RAW_TEXT. IDENTITY: what tells names apart, unknown ones too.
 # START, END: rows of attributes of an element, bytes of a text.
@@ -98,19 +98,19 @@ RULES[FOREIGN_BORDER] = SPECIAL | SCOPE | LIST_SCOPE | BUTTON_SCOPE
 )
 
 
-@inner_kernel
+@small_kernel
 def rules_of(nodes, node):
     """The rules of an element's name."""
     return RULES[nodes[node, KIND]]
 
 
-@inner_kernel
+@small_kernel
 def current(state):
     """The element that was opened last."""
     return state[STACK + state[DEPTH] - 1]
 
 
-@inner_kernel
+@small_kernel
 def push(state, node):
     """Open an element; at the greatest depth it takes the place of the one that was opened last."""
     if state[DEPTH] >= MAX_DEPTH:
@@ -119,20 +119,20 @@ def push(state, node):
     state[DEPTH] += 1
 
 
-@inner_kernel
+@small_kernel
 def pop(state):
     """Close the element that was opened last; the root stays."""
     if state[DEPTH] > 1:
         state[DEPTH] -= 1
 
 
-@inner_kernel
+@small_kernel
 def is_html(nodes, node, tag):
     """Whether a node is the HTML element of this number."""
     return nodes[node, IDENTITY] == tag
 
 
-@inner_kernel
+@small_kernel
 def in_scope(nodes, state, name, border):
     """Whether an element of this identity is open, and none with the rule `border` was opened after it."""
     apart()
@@ -147,7 +147,7 @@ def in_scope(nodes, state, name, border):
     return False
 
 
-@inner_kernel
+@small_kernel
 def node_in_scope(nodes, state, wanted):
     """Whether this very element is open, and no border of scopes was opened after it."""
     apart()
@@ -161,7 +161,7 @@ def node_in_scope(nodes, state, wanted):
     return False
 
 
-@inner_kernel
+@small_kernel
 def place_in_stack(state, node):
     """The place of an open element, counted from the root; -1 if it is not open."""
     apart()
@@ -173,7 +173,7 @@ def place_in_stack(state, node):
     return -1
 
 
-@inner_kernel
+@small_kernel
 def remove_from_stack(state, place):
     """Close the element at a place, and leave what was opened after it open."""
     apart()
@@ -183,7 +183,7 @@ def remove_from_stack(state, place):
     state[DEPTH] -= 1
 
 
-@inner_kernel
+@small_kernel
 def open_count(nodes, state, tag):
     """Whether an HTML element of this number is open anywhere."""
     apart()
@@ -194,7 +194,7 @@ def open_count(nodes, state, tag):
     return False
 
 
-@inner_kernel
+@small_kernel
 def imply_end_tags(nodes, state, but):
     """Close elements whose end tag may be left out, except one of the identity `but`."""
     apart()
@@ -206,7 +206,7 @@ def imply_end_tags(nodes, state, but):
         state[DEPTH] -= 1
 
 
-@inner_kernel
+@small_kernel
 def pop_until(nodes, state, name):
     """Close elements up to and including the first of this identity."""
     apart()
@@ -218,7 +218,7 @@ def pop_until(nodes, state, name):
             break
 
 
-@inner_kernel
+@small_kernel
 def close_p(nodes, state):
     """Close a `p` in button scope, if there is one, and all that was opened in it."""
     apart()
@@ -227,10 +227,9 @@ def close_p(nodes, state):
         pop_until(nodes, state, T_P)
 
 
-@inner_kernel
+@small_kernel
 def new_node(nodes, state, kind, name, start, end):
     """A node that hangs nowhere yet; at the limit of nodes the construction stops and the last one is used again."""
-    apart()
     node = state[NODE_COUNT]
     if node >= nodes.shape[0] - 1:
         state[STOPPED] = 1
@@ -251,10 +250,9 @@ def new_node(nodes, state, kind, name, start, end):
     return node
 
 
-@inner_kernel
+@small_kernel
 def detach(nodes, node):
     """Take a node and all below it out of the tree."""
-    apart()
     parent, before, after = nodes[node, PARENT], nodes[node, PREVIOUS], nodes[node, NEXT]
     if parent == NONE:
         return
@@ -271,10 +269,9 @@ def detach(nodes, node):
     nodes[node, NEXT] = NONE
 
 
-@inner_kernel
+@small_kernel
 def attach(nodes, node, parent, after):
     """Hang a node that hangs nowhere before the child `after` of `parent`, or behind all if that is NONE."""
-    apart()
     before = nodes[parent, LAST] if after == NONE else nodes[after, PREVIOUS]
     nodes[node, PARENT] = parent
     nodes[node, PREVIOUS] = before
@@ -289,13 +286,12 @@ def attach(nodes, node, parent, after):
         nodes[after, PREVIOUS] = node
 
 
-@inner_kernel
+@small_kernel
 def insertion_place(nodes, state, target):
     """Where a node goes that belongs into `target`: a parent, and the child to stand before.
 
     The appropriate place for inserting a node: what does not belong into a table goes before it.
     """
-    apart()
     if state[FOSTERING] == 0 or rules_of(nodes, target) & FOSTERED == 0:
         return target, NONE
     for place in range(state[DEPTH] - 1, -1, -1):
@@ -311,7 +307,7 @@ def insertion_place(nodes, state, target):
     return state[STACK], NONE
 
 
-@inner_kernel
+@small_kernel
 def insert_element(nodes, state, kind, name):
     """Insert an HTML element with the attributes of the token, and open it."""
     apart()
@@ -325,14 +321,13 @@ def insert_element(nodes, state, kind, name):
     return node
 
 
-@inner_kernel
+@small_kernel
 def insert_token(nodes, state):
     """Insert the element of the start tag at hand, and open it."""
-    apart()
     return insert_element(nodes, state, state[TAG], state[NAME])
 
 
-@inner_kernel
+@small_kernel
 def insert_bare(nodes, state, tag):
     """Insert an element that no tag asked for, and open it."""
     apart()
@@ -347,7 +342,7 @@ def insert_bare(nodes, state, tag):
     return node
 
 
-@inner_kernel
+@small_kernel
 def insert_text(nodes, state, start, end, kind):
     """Insert bytes start:end as a text; what goes on where a text before it ends becomes part of that."""
     apart()

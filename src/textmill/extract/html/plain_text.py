@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from textmill.extract.html.references import reference
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, small_kernel
 from textmill.text.wide import item, put
 
 PLAIN, BLANK, AMPERSAND, DROPPED, MAYBE_BLANK = 0, 1, 2, 3, 4
@@ -20,7 +20,7 @@ ROLES[[0xC2, 0xEF]] = MAYBE_BLANK  # no-break space and soft hyphen; byte-order 
 NO_BREAK_SPACE, SOFT_HYPHEN, BYTE_ORDER_MARK = 0xA0, 0xAD, 0xFEFF
 
 
-@inner_kernel
+@small_kernel
 def copy_text(data, at, end, text, size, first, due, kept, raw):
     """Append data[at:end] to text[:size]; returns the new size, and whether a space is due before what follows.
 
@@ -60,7 +60,7 @@ def copy_text(data, at, end, text, size, first, due, kept, raw):
             if point < 0:
                 point = np.int64(38)
                 after = at + 1
-            elif point < 32 and item(ROLES, point) != BLANK:
+            elif point < 128 and item(ROLES, point) == DROPPED:
                 at = after
                 continue
         elif byte == 0xC2 and after < end and (data[after] == 0xA0 or data[after] == 0xAD):
@@ -94,7 +94,7 @@ def copy_text(data, at, end, text, size, first, due, kept, raw):
     return size, due
 
 
-@inner_kernel
+@small_kernel
 def append(text, size, point):
     """Append a code point in UTF-8; returns the new size."""
     apart()
@@ -117,7 +117,7 @@ def append(text, size, point):
     return size + 4
 
 
-@inner_kernel
+@small_kernel
 def trim_end(text, start, end):
     """The end of text[start:end] without the white space at its end."""
     while end > start and text[end - 1] <= 32:

@@ -14,7 +14,7 @@ from html.entities import html5
 import numpy as np
 import numpy.typing as npt
 
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 
 FNV_SEED, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 SLOTS = 1 << 13
@@ -59,7 +59,7 @@ FIRSTS = np.array([ord(html5[name][0]) for name in _NAMES], np.int32)
 SECONDS = np.array([ord(html5[name][1]) if len(html5[name]) > 1 else 0 for name in _NAMES], np.int32)
 
 
-@inner_kernel
+@small_kernel
 def find_hash(keys, positions, wanted):
     """The position that a hash has in a table, -1 if it has none."""
     apart()
@@ -72,7 +72,7 @@ def find_hash(keys, positions, wanted):
     return np.int64(-1)
 
 
-@inner_kernel
+@small_kernel
 def reference(data, at, end):
     """What the `&` at data[at] stands for in text: two code points (the second may be 0), and the position after it.
 
@@ -106,9 +106,8 @@ def reference(data, at, end):
     return np.int64(FIRSTS[found]), np.int64(SECONDS[found]), after
 
 
-@inner_kernel
+@inlined
 def _numeric(data, at, end):
-    apart()
     base = 10
     if at < end and data[at] | 32 == 120:
         base = 16

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from textmill.text.compilation import apart, inner_kernel
+from textmill.text.compilation import apart, inlined, small_kernel
 from textmill.text.wide import WIDTH, equal_mask, item, trailing_zeros
 
 
-@inner_kernel
+@small_kernel
 def find_byte(data, at, end, byte):
     """The first place of `byte` in data[at:end]; `end` if there is none."""
     while at + WIDTH <= data.size:
@@ -26,10 +26,9 @@ def find_byte(data, at, end, byte):
     return min(at, end)
 
 
-@inner_kernel
+@inlined
 def find_either(data, at, end, one, other):
     """The first place of either byte in data[at:end]; `end` if there is none."""
-    apart()
     while at + WIDTH <= data.size:
         if at >= end:
             return end
@@ -42,19 +41,19 @@ def find_either(data, at, end, one, other):
     return min(at, end)
 
 
-@inner_kernel
+@small_kernel
 def is_space(byte):
     """White space of HTML: tab, line feed, form feed, carriage return, space."""
     return byte == 32 or byte == 10 or byte == 13 or byte == 9 or byte == 12
 
 
-@inner_kernel
+@small_kernel
 def is_letter(byte):
     """A letter of ASCII."""
     return 97 <= byte | 32 <= 122
 
 
-@inner_kernel
+@small_kernel
 def skip_space(data, at, end):
     """The first place in data[at:end] that is no white space."""
     while at < end and is_space(item(data, at)):
@@ -62,7 +61,7 @@ def skip_space(data, at, end):
     return at
 
 
-@inner_kernel
+@small_kernel
 def holds(data, at, end, word):
     """Whether data[at:] begins with a word (small letters and signs), in whatever case."""
     apart()

@@ -67,7 +67,7 @@ from textmill.extract.html.nodes import (
 from textmill.extract.html.references import FNV_PRIME, FNV_SEED, find_hash, hash_table, name_hash, reference
 from textmill.extract.html.scanning import find_byte, find_either, holds, is_letter, is_space, skip_space
 from textmill.extract.names import ATTRIBUTE_IDS, ATTRIBUTES, CUSTOM, TAG_IDS, TAGS, UNKNOWN
-from textmill.text.compilation import apart, borrowed, inner_kernel, kernel
+from textmill.text.compilation import apart, borrowed, inlined, kernel, small_kernel
 from textmill.text.hashing import xxhash64
 from textmill.text.wide import item
 
@@ -110,9 +110,8 @@ def build_tree(data, nodes, attributes, state, steps_allowed):
         process(nodes, state)
 
 
-@inner_kernel
+@inlined
 def _reset(nodes, state):
-    apart()
     state[:] = 0
     state[MODE] = INITIAL
     state[HEAD_NODE] = NONE
@@ -121,10 +120,9 @@ def _reset(nodes, state):
     new_node(nodes, state, 0, 0, 0, 0)
 
 
-@inner_kernel
+@inlined
 def _end_of_text(data, at, end):
     """Where the next markup begins: a `<` may be a character as well."""
-    apart()
     while True:
         at = find_byte(data, at, end, 60)
         if at + 1 >= end:
@@ -135,9 +133,8 @@ def _end_of_text(data, at, end):
         at += 1
 
 
-@inner_kernel
+@inlined
 def _text(data, start, stop, end, nodes, state):
-    apart()
     state[TOKEN] = TEXT_TOKEN
     state[TAG] = 0
     state[TOKEN_START] = start
@@ -152,10 +149,9 @@ def _text(data, start, stop, end, nodes, state):
     process(nodes, state)
 
 
-@inner_kernel
+@inlined
 def _markup(data, at, end, nodes, attributes, state):
     """What begins with the `<` at data[at]; returns the position behind it."""
-    apart()
     byte = item(data, at + 1)
     if byte == 47:
         byte = item(data, at + 2)
@@ -169,10 +165,9 @@ def _markup(data, at, end, nodes, attributes, state):
     return _start_tag(data, at + 1, end, nodes, attributes, state)
 
 
-@inner_kernel
+@inlined
 def _declaration(data, at, end, nodes, state):
     """A comment, a doctype or a section of CDATA."""
-    apart()
     if at + 1 < end and data[at] == 45 and data[at + 1] == 45:
         return _end_of_comment(data, at + 2, end)
     if holds(data, at, end, _DOCTYPE):
@@ -210,10 +205,9 @@ _DOCTYPE = np.frombuffer(b"doctype", np.uint8).copy()
 _CDATA = np.frombuffer(b"[cdata[", np.uint8).copy()
 
 
-@inner_kernel
+@inlined
 def _end_of_comment(data, at, end):
     """The position behind a comment whose text begins at data[at]."""
-    apart()
     if at < end and data[at] == 62:
         return at + 1
     if at + 1 < end and data[at] == 45 and data[at + 1] == 62:
@@ -234,7 +228,7 @@ def _end_of_comment(data, at, end):
             return at + 2
 
 
-@inner_kernel
+@small_kernel
 def _name(data, at, end, state):
     """Read the name of a tag into TAG and NAME; returns the position behind it."""
     apart()
@@ -259,9 +253,8 @@ def _name(data, at, end, state):
     return at
 
 
-@inner_kernel
+@inlined
 def _start_tag(data, at, end, nodes, attributes, state):
-    apart()
     at = _name(data, at, end, state)
     state[TOKEN] = START_TAG
     at = _attributes(data, at, end, attributes, state, True)
@@ -281,9 +274,8 @@ def _start_tag(data, at, end, nodes, attributes, state):
     return at
 
 
-@inner_kernel
+@inlined
 def _end_tag(data, at, end, nodes, attributes, state):
-    apart()
     at = _name(data, at, end, state)
     state[TOKEN] = END_TAG
     at = _attributes(data, at, end, attributes, state, False)
@@ -293,7 +285,7 @@ def _end_tag(data, at, end, nodes, attributes, state):
     return at
 
 
-@inner_kernel
+@small_kernel
 def _attributes(data, at, end, attributes, state, kept):
     """Read attributes up to the end of the tag; returns the position behind it, `end` + 1 if the page ends first."""
     apart()
@@ -343,10 +335,9 @@ def _attributes(data, at, end, attributes, state, kept):
     return at + 1
 
 
-@inner_kernel
+@inlined
 def _attribute_name(data, at, end):
     """The hash of a name, and the position behind it; `=` may begin one."""
-    apart()
     value = FNV_SEED
     first = at
     while at < end:
@@ -360,10 +351,9 @@ def _attribute_name(data, at, end):
     return value, at
 
 
-@inner_kernel
+@inlined
 def _attribute_value(data, at, end):
     """The span of the value behind a name (empty if it has none), and the position behind it."""
-    apart()
     after = skip_space(data, at, end)
     if after >= end or item(data, after) != 61:
         return after, after, after
@@ -383,7 +373,7 @@ def _attribute_value(data, at, end):
     return start, at, at
 
 
-@inner_kernel
+@inlined
 def _traits(data, start, stop, tag, attribute):
     """What tree construction has to know of an attribute."""
     if attribute == A_TYPE:
@@ -403,7 +393,7 @@ _TEXT_HTML = np.frombuffer(b"text/html", np.uint8).copy()
 _XHTML = np.frombuffer(b"application/xhtml+xml", np.uint8).copy()
 
 
-@inner_kernel
+@small_kernel
 def _raw_text(data, at, end, nodes, attributes, state):
     """The contents of an element that holds no markup, up to its end tag; returns the position behind that."""
     apart()
@@ -422,10 +412,9 @@ def _raw_text(data, at, end, nodes, attributes, state):
     return min(_attributes(data, after, end, attributes, state, False), end)
 
 
-@inner_kernel
+@inlined
 def _end_of_raw(data, at, end, tag):
     """Where the end tag of the element `tag` begins; `end` if there is none."""
-    apart()
     while True:
         at = find_byte(data, at, end, 60)
         if at + 2 >= end:
@@ -435,7 +424,7 @@ def _end_of_raw(data, at, end, tag):
         at += 1
 
 
-@inner_kernel
+@small_kernel
 def _is_name(data, at, end, tag):
     """Whether the name of element `tag` stands at data[at], and something that may follow it."""
     apart()
@@ -450,7 +439,7 @@ def _is_name(data, at, end, tag):
     return False
 
 
-@inner_kernel
+@small_kernel
 def _end_of_script(data, at, end):
     """Where the end tag of a script begins: `<!-- <script>` hides one, up to `-->`."""
     apart()
