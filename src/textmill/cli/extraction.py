@@ -145,9 +145,11 @@ class _Extraction:
 
         body = sys.stdin.buffer.read() if source.path is None else source.path.read_bytes()
         charset = self._arguments.charset
-        return self._parser.parse(
-            decode_page(body, charset and f"text/html; charset={charset}").text.encode()
-        )
+        try:
+            text = decode_page(body, charset and f"text/html; charset={charset}").text
+            return self._parser.parse(text.encode())
+        finally:
+            self._patience.cancel()
 
     def text(self, page: Page) -> str:
         """The main text of a page."""
