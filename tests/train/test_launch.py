@@ -71,3 +71,24 @@ def test_a_configuration_of_deepspeed_may_not_contradict_the_recipe(tmp_path: Pa
     settings = TrainSection(parallel="deepspeed", deepspeed={"config": str(tmp_path / "own.json")}).resolved()  # type: ignore[arg-type]
     with pytest.raises(UserError, match="optimizer"):
         engine_config(settings, "fp32", 2)
+
+
+def test_frozen_weights_are_copied_not_shared_out() -> None:
+    import torch
+
+    from textmill.train.parallel.choice import strategy_of
+    from textmill.train.parallel.ddp import DataParallel
+    from textmill.train.parallel.fsdp import FullySharded
+    from textmill.train.parallel.world import World
+    from textmill.train.trainee import LlamaTrainee
+
+    settings = TrainSection(preset="tiny").resolved()
+    trainee = LlamaTrainee(settings.model_config_for(60, 16, 0))
+    cpu, two = torch.device("cpu"), World(0, 2)
+    assert type(strategy_of(settings, trainee, cpu, two)) is DataParallel
+    shared = settings.model_copy(update={"parallel": "fsdp"})
+    assert type(strategy_of(shared, trainee, cpu, two)) is FullySharded
+    trainee.model.lm_head.weight.requires_grad_(False)
+    assert type(strategy_of(settings, trainee, cpu, two)) is DataParallel
+    with pytest.raises(UserError, match="frozen"):
+        strategy_of(shared, trainee, cpu, two)

@@ -119,7 +119,7 @@ def train(
         model = LlamaTrainee(model, "meta" if shared_out else "cpu")
     feed = feed_of(data, settings, seed)
     with process_group(world, device, always=settings.parallel in ("fsdp", "deepspeed")):
-        strategy = strategy_of(settings, model.parameters, device, world)
+        strategy = strategy_of(settings, model, device, world)
         loop = _Loop(settings, model, feed, store, scratch, seed, digest, say, strategy)
         if validation is not None:
             given = validation if isinstance(validation, Mapping) else {"validation": validation}
@@ -238,7 +238,7 @@ class _Loop:
         settings, strategy, state = self.settings, self.strategy, self.state
         torch.manual_seed(step_seed(self.seed, state.data_step(), self.world.rank))
         batch = self._batch(state.step)
-        scale = 1.0 / max(1, int(strategy.sum(torch.tensor(batch.counted))))
+        scale = 1.0 / max(1, strategy.sum_on_host(batch.counted))
         batch = batch.to(self.device)
         pieces = len(batch) * self.world.size // self.feed.batch_size  # of a window, if rows are shorter
         rows = min(len(batch), (settings.micro_batch_size or len(batch)) * pieces)

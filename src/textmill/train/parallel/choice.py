@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import torch
 
+from textmill.errors import UserError
 from textmill.train.parallel.strategy import Strategy
 from textmill.train.parallel.world import World
 from textmill.train.settings import TrainSection
+from textmill.train.trainee import Trainee
 
 SHARED_FROM = 10**9
 """Parameters from which ``auto`` shares weights out: in fp32 with AdamW they need 16 GB per copy."""
 
 
-def strategy_of(settings: TrainSection, parameters: int, device: torch.device, world: World) -> Strategy:
+def strategy_of(settings: TrainSection, trainee: Trainee, device: torch.device, world: World) -> Strategy:
     """The strategy that the settings mean.
 
     Args:
         settings: ``parallel`` decides.
-        parameters: of the model.
+        trainee: what is trained.
         device: this process's.
         world: which of how many processes this is.
+
+    Raises:
+        UserError: frozen weights cannot be shared out.
     """
-    kind = settings.parallel
+    kind: str = settings.parallel
+    frozen = any(not parameter.requires_grad for parameter in trainee.model.parameters())
     if kind == "auto":
-        alone = world.size == 1
-        kind = "single" if alone else "ddp" if parameters < SHARED_FROM else "fsdp"  # type: ignore[assignment]
+        large = trainee.parameters >= SHARED_FROM and not frozen
+        kind = "single" if world.size == 1 else "fsdp" if large else "ddp"
+    if kind in ("fsdp", "deepspeed") and frozen:
+        raise UserError(
+            "adapters on frozen weights cannot be shared out",
+            where="train.parallel",
+            expected="ddp (or auto) for method: lora, qlora, 8bit",
+            found=kind,
+            hint="frozen weights in 4 bits (method: qlora) take least room",
+        )
     if kind == "fsdp":
         from textmill.train.parallel.fsdp import FullySharded
 

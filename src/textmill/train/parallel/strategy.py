@@ -106,6 +106,14 @@ class Strategy:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
+    def sum_on_host(self, value: int) -> int:
+        """The sum over all processes of a number that the CPU knows; no GPU is waited for."""
+        if self.world.size == 1:
+            return value
+        box = torch.tensor(value)
+        torch.distributed.all_reduce(box)
+        return int(box)
+
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
         if self.world.size > 1:
