@@ -29,6 +29,7 @@ _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 5
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _LINKS_KEPT = 32_768
 _SITEMAP_LEVELS = 3
+_SITEMAPS_ELSEWHERE = 10
 
 
 @dataclass(slots=True)
@@ -95,9 +96,20 @@ class Judge:
             return _of(Fault(FAILED, "crash", f"{type(error).__name__}: {error}"[:200]))
 
     def sitemaps(self, written: Iterable[str]) -> list[Link]:
-        """The sitemaps that robots.txt files name, to be added."""
-        urls = [url for one in written if (url := canonical_url(one)) is not None and len(url) <= MAX_LENGTH]
-        return [Link(url, split_url(url).origin, 0, kind=SITEMAP) for url in urls]
+        """The sitemaps that a robots.txt names, to be added; a few of them may be on hosts that are not crawled."""
+        found = []
+        elsewhere = 0
+        for one in written:
+            url = canonical_url(one)
+            if url is None or len(url) > MAX_LENGTH:
+                continue
+            parts = split_url(url)
+            if not self._scope.has_host(parts.host):
+                elsewhere += 1
+                if elsewhere > _SITEMAPS_ELSEWHERE:
+                    continue
+            found.append(Link(url, parts.origin, 0, kind=SITEMAP))
+        return found
 
     def _fetched(self, answer: Answer, fetched: Fetched) -> Verdict:
         job, status = answer.job, fetched.status
@@ -215,12 +227,17 @@ class Judge:
                 if target is not None:
                     self._offer(target, 1, verdict, via=job.id)
         if job.depth < _SITEMAP_LEVELS:
+            # One host may not send the crawler to others, fifty thousand times.
+            own = split_url(job.url).host
             for url in found.sitemaps:
                 target = canonical_url(url)
-                if target is not None and len(target) <= MAX_LENGTH:
-                    verdict.links.append(
-                        Link(target, split_url(target).origin, job.depth + 1, job.id, kind=SITEMAP)
-                    )
+                if target is None or len(target) > MAX_LENGTH:
+                    continue
+                parts = split_url(target)
+                if parts.host != own and not self._scope.has_host(parts.host):
+                    verdict.skipped["domain"] = verdict.skipped.get("domain", 0) + 1
+                    continue
+                verdict.links.append(Link(target, parts.origin, job.depth + 1, job.id, kind=SITEMAP))
         return verdict
 
     def _follow(self, job: Job, page: PageLinks, encoding: str, verdict: Verdict) -> None:

@@ -42,6 +42,9 @@ RESOLVERS = 64
 BATCH = 128
 """Answers that are settled at a time."""
 MAX_UNSETTLED = 2 * BATCH
+BATCH_BYTES = 16 * 2**20
+"""... or of so many bytes, whichever comes first: a hundred long pages are a lot of memory."""
+MAX_UNSETTLED_BYTES = 2 * BATCH_BYTES
 _BATCH_SECONDS = 0.5
 _UNREACHABLE = frozenset({"http", "timeout", "slow", "connection", "truncated", "coding"})
 _LEAST_SECONDS = 0.05  # between two batches, as long as anything is on its way
@@ -90,6 +93,8 @@ class Engine:
         self._fetching = 0
         self._open = 0  # answers on the way or not settled, each of which may be a page
         self._unsettled = 0
+        self._unsettled_bytes = 0
+        self._batch_bytes = 0
         self._blocked: list[Host] = []
         self._stop = False
         self._stop_at = 0.0
@@ -134,7 +139,8 @@ class Engine:
         while not self._is_done():
             now = self._loop.time()
             count, since = len(self._batch.answers), now - settled
-            due = count >= BATCH or (self._has_news() and since >= _BATCH_SECONDS)
+            full = count >= BATCH or self._batch_bytes >= BATCH_BYTES
+            due = full or (self._has_news() and since >= _BATCH_SECONDS)
             if due or since >= _LEAST_SECONDS or not self._fetching:
                 wants = self._wants()
                 # Somebody has nothing to do who could have.
@@ -159,6 +165,7 @@ class Engine:
 
     async def _settle(self, thread: ThreadPoolExecutor, wants: list[Host]) -> None:
         batch, self._batch = self._batch, Batch()
+        batch_bytes, self._batch_bytes = self._batch_bytes, 0
         quota = min(MAX_QUOTA, max(QUOTA, self._most_active // (4 * max(1, len(self._hosts)))))
         batch.wants = [Want(host.id, quota, host.held) for host in wants]
         if self._may_take_hosts():
@@ -168,6 +175,7 @@ class Engine:
         self._spool.turn()
         reply = await self._loop.run_in_executor(thread, self._keeper.settle, batch)
         self._spool.settled()
+        self._unsettled_bytes -= batch_bytes
         self._take(batch, reply)
 
     def _has_news(self) -> bool:
@@ -206,7 +214,7 @@ class Engine:
         """Go on with what the keeper has settled and leased."""
         self._unsettled -= len(batch.answers)
         self._open -= len(batch.answers)
-        if self._unsettled < MAX_UNSETTLED:
+        if self._unsettled < MAX_UNSETTLED and self._unsettled_bytes < MAX_UNSETTLED_BYTES:
             self._room.set()
         touched = set()
         for answer in batch.answers:
@@ -302,9 +310,12 @@ class Engine:
                     self._spool.append(answer)
                 self._batch.answers.append(answer)
                 self._unsettled += 1
-                if self._unsettled >= MAX_UNSETTLED:
+                size = len(answer.outcome.body) if isinstance(answer.outcome, Fetched) else 0
+                self._unsettled_bytes += size
+                self._batch_bytes += size
+                if self._unsettled >= MAX_UNSETTLED or self._unsettled_bytes >= MAX_UNSETTLED_BYTES:
                     self._room.clear()
-                if len(self._batch.answers) >= BATCH or not host.jobs:
+                if len(self._batch.answers) >= BATCH or self._batch_bytes >= BATCH_BYTES or not host.jobs:
                     self._wake.set()
             self._list(host)
             if not self._fetching:
@@ -359,7 +370,7 @@ class Engine:
             self._batch.hosts.setdefault(host.id, {}).update(columns)
             sitemaps = self._rules.of(host).robots.sitemaps
             if self._settings.sitemaps:
-                self._batch.sitemaps += sitemaps[:1000]
+                self._batch.sitemaps.append(sitemaps[:1000])
             return True
         fault = rules.fault
         assert fault is not None

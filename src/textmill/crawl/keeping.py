@@ -47,7 +47,7 @@ class Batch:
         answers: to leased addresses.
         evidence: answers that are no page's: robots.txt and the like.
         hosts: columns of hosts to remember.
-        sitemaps: addresses that robots.txt files name.
+        sitemaps: addresses that robots.txt files name, those of each file together.
         wants: hosts that need addresses.
         new_hosts: how many hosts more may be worked on.
         quota: addresses for each of them.
@@ -57,7 +57,7 @@ class Batch:
     answers: list[Answer] = field(default_factory=list)
     evidence: list[Fetched] = field(default_factory=list)
     hosts: dict[int, dict[str, Any]] = field(default_factory=dict)
-    sitemaps: list[str] = field(default_factory=list)
+    sitemaps: list[list[str]] = field(default_factory=list)
     wants: list[Want] = field(default_factory=list)
     new_hosts: int = 0
     quota: int = 8
@@ -123,7 +123,8 @@ class Keeper:
         for fetched in batch.evidence:
             self.archive.append(DIAGNOSTICS, diagnostic_records(fetched, None), fetched.moment)
         frontier.settle(settled)
-        frontier.add(self._judge.sitemaps(batch.sitemaps))
+        for named in batch.sitemaps:
+            frontier.add(self._judge.sitemaps(named))
         for host, columns in batch.hosts.items():
             frontier.remember_host(host, **columns)
         frontier.write_counts()

@@ -41,6 +41,13 @@ def _site(name: str, sitemap: Handler, found: bool = True, **more: Handler) -> F
     return Fault(name, pages, expected, robots=_robots, limits={"/sitemap": 12})
 
 
+async def _index_abroad(exchange: Exchange) -> None:
+    """An index that would have the crawler ask somebody else a hundred times."""
+    bystander = exchange.site.server.url("bystander")
+    places = "".join(f"<sitemap><loc>{bystander}{number}.xml</loc></sitemap>" for number in range(100))
+    await answer(f"<sitemapindex {_SPACE}>{places}</sitemapindex>", kind="application/xml")(exchange)
+
+
 _BILLION_LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE z [<!ENTITY a "ha">'
     + "".join(f'<!ENTITY {b} "{f"&{a};" * 20}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
@@ -65,4 +72,7 @@ FAULTS = [
     _site("sitemap_bomb", answer(gzip_of_zeros(48), kind="application/gzip"), False),
     _site("sitemap_of_a_billion_laughs", answer(_BILLION_LAUGHS, kind="application/xml"), False),
     _site("sitemap_stalls", stall(), False),
+    _site("sitemap_index_abroad", _index_abroad, False),
+    # Nobody's seed, in nobody's domain: must not hear of the crawl.
+    Fault("bystander", {"*": page("bystander")}, {}, seeds=(), limits={"/": 0}),
 ]
