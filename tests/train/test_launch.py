@@ -73,7 +73,7 @@ def test_a_configuration_of_deepspeed_may_not_contradict_the_recipe(tmp_path: Pa
         engine_config(settings, "fp32", 2)
 
 
-def test_frozen_weights_are_copied_not_shared_out() -> None:
+def test_quantised_weights_are_copied_not_shared_out() -> None:
     import torch
 
     from textmill.train.parallel.choice import strategy_of
@@ -88,7 +88,7 @@ def test_frozen_weights_are_copied_not_shared_out() -> None:
     assert type(strategy_of(settings, trainee, cpu, two)) is DataParallel
     shared = settings.model_copy(update={"parallel": "fsdp"})
     assert type(strategy_of(shared, trainee, cpu, two)) is FullySharded
-    trainee.model.lm_head.weight.requires_grad_(False)
+    trainee.model.quantised = torch.nn.Parameter(torch.zeros(4, dtype=torch.uint8), requires_grad=False)
     assert type(strategy_of(settings, trainee, cpu, two)) is DataParallel
-    with pytest.raises(UserError, match="frozen"):
+    with pytest.raises(UserError, match="4 or 8 bits"):
         strategy_of(shared, trainee, cpu, two)

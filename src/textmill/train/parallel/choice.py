@@ -24,20 +24,19 @@ def strategy_of(settings: TrainSection, trainee: Trainee, device: torch.device, 
         world: which of how many processes this is.
 
     Raises:
-        UserError: frozen weights cannot be shared out.
+        UserError: quantised weights cannot be shared out.
     """
     kind: str = settings.parallel
-    frozen = any(not parameter.requires_grad for parameter in trainee.model.parameters())
+    quantised = any(not parameter.is_floating_point() for parameter in trainee.model.parameters())
     if kind == "auto":
-        large = trainee.parameters >= SHARED_FROM and not frozen
+        large = trainee.parameters >= SHARED_FROM and not quantised
         kind = "single" if world.size == 1 else "fsdp" if large else "ddp"
-    if kind in ("fsdp", "deepspeed") and frozen:
+    if kind in ("fsdp", "deepspeed") and quantised:
         raise UserError(
-            "adapters on frozen weights cannot be shared out",
+            "weights of 4 or 8 bits cannot be shared out",
             where="train.parallel",
-            expected="ddp (or auto) for method: lora, qlora, 8bit",
+            expected="ddp (or auto), or method: lora",
             found=kind,
-            hint="frozen weights in 4 bits (method: qlora) take least room",
         )
     if kind == "fsdp":
         from textmill.train.parallel.fsdp import FullySharded
