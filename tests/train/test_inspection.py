@@ -16,9 +16,10 @@ from tokenizers import Tokenizer
 from textmill.errors import UserError
 from textmill.model.loss import IGNORE
 from textmill.train.batch import TokenBatch, next_token_targets
-from textmill.train.inspection import check_batches, first_windows, inspect_feed, text_of, windows_of
+from textmill.train.inspection import check_batches, inspect_feed
 from textmill.train.loop import feed_of
 from textmill.train.settings import TrainSection
+from textmill.train.shown_windows import first_windows, text_of, windows_of
 
 EOS = 0
 

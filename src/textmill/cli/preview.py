@@ -21,7 +21,8 @@ def print_preview(arguments: argparse.Namespace) -> int:
 
     require_torch()
     from textmill.train.data import open_data
-    from textmill.train.inspection import check_batches, decoder, first_windows
+    from textmill.train.inspection import check_batches
+    from textmill.train.shown_windows import decoder, first_windows
 
     if arguments.step < 1 or arguments.samples < 1:
         given = f"--step {arguments.step} --samples {arguments.samples}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from textmill.cli import screen
 
 if TYPE_CHECKING:
-    from textmill.train.inspection import Kind, Window
+    from textmill.train.shown_windows import Kind, Window
 
 STYLES: dict[Kind, str] = {
     "learnt": "",
@@ -34,7 +34,7 @@ def print_windows(
     """Print windows with the borders of documents, what is masked, and where texts stop.
 
     Args:
-        windows: from :func:`textmill.train.inspection.windows_of`.
+        windows: from :func:`textmill.train.shown_windows.windows_of`.
         decode: text of tokens.
         full: show all of a long window.
         stream: standard output if left out.
@@ -68,7 +68,7 @@ def legend(stream: TextIO | None = None) -> None:
 
 
 def _pieces(window: Window, decode: Callable[[Sequence[int]], str], marks: bool) -> list[Piece]:
-    from textmill.train.inspection import text_of
+    from textmill.train.shown_windows import text_of
 
     pieces: list[Piece] = []
     for number, (span, text) in enumerate(text_of(window, decode)):
