@@ -24,6 +24,7 @@ BENCHMARKS = {
     "tokenizer_training": "training byte-level BPE beside Hugging Face, the same merges",
     "tokens": "building shards and loading batches beside plain scripts",
     "text_kernels": "every text kernel beside its plain-Python oracle",
+    "html_parser": "the HTML parser beside lexbor: pages per CPU second; hostile pages as they grow",
     "extraction": "main text beside trafilatura and resiliparse, cross-validated; pages per CPU second",
     "warc": "web archives beside FastWARC and warcio; links beside lexbor; addresses beside ada-url",
     "training": "training on the CPU beside transformers' Trainer and a nanoGPT-style loop",
@@ -61,7 +62,7 @@ def impossible(name: str) -> str | None:
         import torch
 
         return None if torch.cuda.is_available() else "no GPU"
-    if name == "extraction" and "TEXTMILL_WCXB" not in os.environ:
+    if name in ("extraction", "html_parser") and "TEXTMILL_WCXB" not in os.environ:
         return "TEXTMILL_WCXB names no folder of marked pages"
     if name == "extraction" and importlib.util.find_spec("lightgbm") is None:
         return "it needs the extra extractor-training"

@@ -53,9 +53,10 @@ class Extract(Transform):
         default=32 * 2**20, ge=1, description="Bytes of UTF-8 of the longest page; longer ones fail."
     )
     max_nodes: Count = Field(
-        default=2_000_000,
+        default=500_000,
         ge=1000,
-        description="Elements and texts of a page; pages with more fail. Real ones rarely have 20,000.",
+        description="Elements and texts of a page; pages with more fail. Real ones rarely have 20,000; a worker needs "
+        "up to 1 KB for each.",
     )
 
     def files(self) -> list[str]:

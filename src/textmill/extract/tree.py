@@ -39,7 +39,7 @@ Columns have names in `layout`.
     FIRST_WORD, END_WORD     places in `words`
     TEXT_START, TEXT_END     bytes of `text`
     FIRST_RUN, END_RUN       rows of `runs`
-    CHARACTERS      code points that are not white space
+    CHARACTERS      code points that are not white space of ASCII
     LINK_CHARACTERS, LINK_WORDS      those inside `a`
     LINKS           `a` elements in it or around it
     SENTENCES       marks that end one: . ! ? … 。 ！ ？ ｡ ؟ । ۔ (each run of them once; not in 3.14, example.com)
