@@ -91,3 +91,16 @@ def test_stretches_of_files_hold_every_page_once(tmp_path: Path) -> None:
     assert len(splits) > 4
     found = [record.url for split in splits for record in source.open(StepContext()).read(split)]
     assert sorted(map(str, found)) == sorted([*(site.url(f"/{n}") for n in range(12)), site.url("/12")])
+
+
+def test_the_recipe_of_the_package(tmp_path: Path) -> None:
+    from importlib.resources import files
+
+    path = tmp_path / "web_site.yaml"
+    path.write_bytes(files("textmill").joinpath("recipes", "web_site.yaml").read_bytes())
+    recipe = load_recipe(path)
+    with pytest.raises(UserError, match="seeds"):
+        split_items(recipe)
+    (tmp_path / "seeds.txt").write_text("https://example.com/\n")
+    (tmp_path / "domains.txt").write_text("example.com\n")
+    assert split_items(recipe) == []
