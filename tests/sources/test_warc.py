@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.development_data import development_data
 from tests.web.archives import LAYOUTS, PAGE, arc, arc_head, chunked, http, per_record, warc
@@ -116,6 +116,10 @@ BAD = {
     "length too short": (warc(http(), length=70), "no record ends there"),
     "no length": (warc(http(), length="lots"), "no Content-Length that is a number"),
     "no http": (per_record([warc(b"<html>")]), "no HTTP response"),
+    "endless head": (
+        per_record([warc(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 60_000)]),
+        "head that does not end",
+    ),
     "broken chunks": (
         per_record([warc(http(b"5\r\nabcde\r\nzz", Transfer_Encoding="chunked"))]),
         "chunked body",
@@ -195,6 +199,7 @@ def test_archives_behind_a_url(tmp_path: Path) -> None:
 
 
 @settings(max_examples=20)
+@example(sizes=[27, 0], layout="blocks")  # a member ends inside "WARC/"
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=40), st.sampled_from(sorted(LAYOUTS)))
 def test_splits_change_nothing(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], layout: str
@@ -206,6 +211,7 @@ def test_splits_change_nothing(
     (folder / "a.warc.gz").write_bytes(LAYOUTS[layout](records))
     source = Warc(paths=str(folder))
     assert read(source, 1) == read(source)
+    assert all(isinstance(record, Document) for record in read(source))
     assert len({record.locator for record in read(source)}) == len(sizes)
 
 

@@ -18,6 +18,7 @@ from tests.web.archives import (
     LAYOUTS,
     arc,
     arc_head,
+    blocks,
     http,
     per_record,
     plain,
@@ -59,6 +60,14 @@ def test_every_layout_gives_the_same_records(layout: str) -> None:
     assert lost(data) == []
     places = [str(one.position) for one in read(data)]
     assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("size", range(1, 130))
+def test_members_that_begin_anywhere(size: int) -> None:
+    for records in (RECORDS[:4], [arc_head(), *(arc(http(body)) for body in BODIES)]):
+        data = blocks(records, size)
+        assert good(data) == good(plain(records))
+        assert lost(data) == []
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

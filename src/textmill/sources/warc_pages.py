@@ -98,6 +98,8 @@ def _page(record: ArchiveRecord, locator: str, url: str | None, settings: Warc) 
     kind = media_type(content_type) or media_type(kind)
     if kind and not _is_asked(kind, settings.media_types):
         return Dropped(locator, "media_type", _valid(kind)[:80], url)
+    if response is not None and not response.complete:
+        return Failure(locator, "an HTTP head that does not end", url, "damaged")
     if record.size > len(record.content):
         return Failure(locator, _too_long(record.size, settings.max_document_bytes), url, "too_long")
     body = decode_body(body, headers, settings.max_document_bytes)

@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 MAX_RATIO = 2000
 """Times its packed size that a body may unpack to; deflate reaches 1,032 (zlib, technical details), brotli more."""
 
+MAX_HEAD = 2**18
+"""Bytes of a head."""
+
 _SMALL = 2**20  # a body that unpacks to no more than this is no bomb, whatever its ratio
 
 
@@ -34,11 +37,13 @@ class Response:
         status: the three digits; None where there are none.
         headers: names in small letters; of a header that stands twice the first counts.
         body_start: where the body begins in the message.
+        complete: whether the head ends, within 256 KiB as browsers have it.
     """
 
     status: int | None
     headers: dict[str, str] = field(default_factory=dict)
     body_start: int = 0
+    complete: bool = True
 
     @property
     def media_type(self) -> str:
@@ -56,10 +61,10 @@ def parse_response(message: bytes) -> Response | None:
     match = _STATUS_LINE.match(message)
     if match is None:
         return None
-    end = _END_OF_HEAD.search(message, match.end(1))
-    head = message[match.end() : end.start() if end else len(message)]
+    end = _END_OF_HEAD.search(message, match.end(1), match.end(1) + MAX_HEAD)
+    head = message[match.end() : end.start() if end else match.end() + MAX_HEAD]
     status = int(match[2]) if match[2] else None
-    return Response(status, parse_headers(head), end.end() if end else len(message))
+    return Response(status, parse_headers(head), end.end() if end else len(message), end is not None)
 
 
 def parse_headers(head: bytes) -> dict[str, str]:

@@ -138,8 +138,11 @@ def cut_archive(file: BinaryIO, size: int, span: int) -> list[int]:
 
 
 def begins_record(data: bytes) -> bool:
-    """Whether unpacked bytes begin with a record's first line."""
-    return bool(_WARC_VERSION.match(data) or _ARC_LINE.match(data))
+    """Whether unpacked bytes begin with a record's first line.
+
+    Of an ARC file's schemes only usual ones count here: a member may begin with what is left of another's address.
+    """
+    return bool(_WARC_VERSION.match(data) or (_ARC_SCHEME.match(data) and _ARC_LINE.match(data)))
 
 
 def _first_member(file: BinaryIO, start: int, end: int | None) -> int | None:
@@ -302,10 +305,10 @@ class _Reader:
         return f"its length is given as {size:,} bytes, but no record ends there"
 
     def _at_least(self, size: int, beginning: bytes) -> bool:
-        """Whether so many bytes are left of the member, and they begin so."""
+        """Whether so many bytes are left, of this member and of those that it runs into, and they begin so."""
         members = self._members
         while len(members.buffer) - members.at < size:
-            if not members.fill():
+            if not members.fill() and not members.joins_next():
                 return False
         return members.buffer.startswith(beginning, members.at)
 
@@ -392,6 +395,9 @@ _ARC_FIELDS = (
     rb"([0-9]{1,15})[ \t]*\r?\n",
 )
 _ARC_LINE = re.compile(b"".join(_ARC_FIELDS))
+_ARC_SCHEME = re.compile(
+    rb"(?:https?|ftp|dns|filedesc|whois|gopher|news|nntp|mailto|rtsp|mms|file|urn|metadata):", re.IGNORECASE
+)
 _NEXT_RECORD = re.compile(
     rb"\n(?=WARC/[0-9]+\.[0-9]+[ \t]*\r?\n|"
     + b"".join(field.replace(b"(", b"(?:", 1) for field in _ARC_FIELDS)
