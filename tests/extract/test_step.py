@@ -98,6 +98,12 @@ def test_what_a_page_begins_with(text: str, answer: bool) -> None:
     assert is_page(text[:2048], {}) is answer
 
 
+def test_what_is_hidden_is_judged_or_left_out() -> None:
+    inside = ARTICLE.replace("<article>", "<article style='display:none'>")
+    assert "old mill" in run([page(inside)])[0][0]
+    assert run([page(inside)], hidden=False)[0] == [""]
+
+
 def test_a_page_without_text_is_counted() -> None:
     texts, _, counts = run([page("<html><body><script>x</script></body></html>"), page("<html>", "b")])
     assert texts == ["", ""]
@@ -105,7 +111,7 @@ def test_a_page_without_text_is_counted() -> None:
 
 
 def test_formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "kept_blocks", lambda page, url, articles: methods.shown(page))
+    monkeypatch.setattr(methods, "kept_blocks", lambda page, *_: methods.shown(page))
     (markdown,), _, _ = run([page(ARTICLE)], format="markdown", links=True)
     assert markdown.startswith("- [Home](https://example.org/)\n- [About us](https://example.org/about)\n")
     assert "\n\n## How it works\n\nThe old mill" in markdown

@@ -42,6 +42,9 @@ def register(add: Commands) -> None:
     )  # fmt: skip
     extract.add_argument("--links", action="store_true", help="in Markdown, write links with their addresses")
     extract.add_argument(
+        "--visible", action="store_true", help="leave out what is hidden until a script or a click shows it"
+    )
+    extract.add_argument(
         "--output", "--out", metavar="DIR",
         help="folder to write a file for each page into, or pages.jsonl (default: standard output)",
     )  # fmt: skip
@@ -129,7 +132,9 @@ class _Extraction:
         self._arguments = arguments
         self._parser = PageParser()
         text_format: TextFormat = "text" if arguments.format == "text" else "markdown"
-        self._text = open_method(arguments.method, Options(text_format, arguments.links))
+        self._text = open_method(
+            arguments.method, Options(text_format, arguments.links, not arguments.visible)
+        )
         self._patience = threading.Timer(2.0, _ask_for_patience)
         self._patience.daemon = True
         self._patience.start()
@@ -273,14 +278,16 @@ def _explain(arguments: argparse.Namespace, sources: list[_Source]) -> int:
             failed += 1
             _tell(source, error)
             continue
-        found = explain(page, arguments.url, articles=arguments.method == "articles")
+        found = explain(
+            page, arguments.url, articles=arguments.method == "articles", hidden=not arguments.visible
+        )
         print(f"{source.name}: {len(found):,} blocks, {sum(block.kept for block in found):,} kept")
         for name, value in page_metadata(page).items():
             print(f"  {name + ':':<11}{screen.one_line(value, 100)}")
         rows = [
             [
                 f"{block.probability:.2f}",
-                "kept" if block.kept else "hidden" if block.hidden else "",
+                ("kept" if block.kept else "") + (" hidden" if block.hidden else ""),
                 block.path,
                 f"{block.words:,}",
                 screen.one_line(block.text, 70),

@@ -19,7 +19,7 @@ class ExplainedBlock:
     Attributes:
         probability: the share of its words that is expected to be main text.
         kept: whether it is in the text.
-        hidden: whether a reader does not see it; then it is never kept.
+        hidden: whether it is not seen before a script or a click shows it.
         path: the innermost block-level elements it stands in: ``article > ul > li``.
         words: how many it has.
         text: all of it.
@@ -33,12 +33,14 @@ class ExplainedBlock:
     text: str
 
 
-def explain(page: Page, url: str | None = None, *, articles: bool = False) -> list[ExplainedBlock]:
+def explain(
+    page: Page, url: str | None = None, *, articles: bool = False, hidden: bool = True
+) -> list[ExplainedBlock]:
     """Every block of a page, in order, as the methods ``main`` and ``articles`` judge it."""
     from textmill.extract.classifier import Classifier
 
     probabilities = Classifier.shipped().probabilities(page, url).tolist()
-    kept = kept_blocks(page, url, articles).tolist()
+    kept = kept_blocks(page, url, articles, hidden).tolist()
     seen = shown(page).tolist()
     rows = page.blocks.tolist()
     return [

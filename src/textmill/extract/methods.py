@@ -39,10 +39,12 @@ class Options:
     Attributes:
         text_format: ``text`` or ``markdown``.
         links: in Markdown, links with their addresses.
+        hidden: whether the classifier may keep what is hidden.
     """
 
     text_format: TextFormat = "text"
     links: bool = False
+    hidden: bool = True
 
 
 def open_method(name: MethodName, options: Options) -> Method:
@@ -68,23 +70,25 @@ def _words(text: str) -> int:
     return len(_WORD.findall(text))
 
 
-def kept_blocks(page: Page, url: str | None, articles: bool = False) -> npt.NDArray[np.bool_]:
-    """bool[blocks]: the classifier's choice, without what is hidden."""
+def kept_blocks(
+    page: Page, url: str | None, articles: bool = False, hidden: bool = True
+) -> npt.NDArray[np.bool_]:
+    """bool[blocks]: the classifier's choice, with or without what is hidden."""
     from textmill.extract.classifier import Classifier
 
-    kept: npt.NDArray[np.bool_] = Classifier.shipped().keep(page, url, articles=articles) & shown(page)
-    return kept
+    kept: npt.NDArray[np.bool_] = Classifier.shipped().keep(page, url, articles=articles)
+    return kept if hidden else kept & shown(page)
 
 
 def shown(page: Page) -> npt.NDArray[np.bool_]:
-    """bool[blocks]: whether a reader sees a block: nothing around it is hidden."""
+    """bool[blocks]: whether a block is seen before any script or click: nothing around it is hidden."""
     visible: npt.NDArray[np.bool_] = page.elements[page.blocks[:, ELEMENT], FLAGS] & NEVER_SHOWN == 0
     return visible
 
 
 def _classified(options: Options, articles: bool) -> Method:
     def extract(page: Page, url: str | None) -> str:
-        kept = kept_blocks(page, url, articles)
+        kept = kept_blocks(page, url, articles, options.hidden)
         return render(page, kept, options.text_format, links=options.links, url=url)
 
     return extract

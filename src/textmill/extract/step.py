@@ -21,7 +21,7 @@ class Extract(Transform):
 
     The page is parsed by the HTML standard into blocks; a classifier trained on 1,497 pages of seven kinds tells which
     of them a reader came for (``main``). What it learned, how it was tested and how it compares stands in
-    ``docs/extraction.md``. Scripts, templates and what is hidden never become text.
+    ``docs/extraction.md``. Scripts and templates never become text.
 
     Documents that are no pages pass unchanged: ``media_type`` or ``content_type`` in their metadata says so, or, where
     nothing is said, that they do not begin as a page does. A page without main text gets an empty text, counted as
@@ -42,6 +42,12 @@ class Extract(Transform):
         default="text", description="Plain text, or Markdown with headings, tables and fenced code."
     )
     links: bool = Field(default=False, description="In Markdown, write links as ``[text](address)``.")
+    hidden: bool = Field(
+        default=True,
+        description="Whether ``main`` and ``articles`` may keep what is hidden (``hidden``, ``display: none``, "
+        "``visibility: hidden``) until a script or a click shows it: whole pages, tabs, answers. With ``false`` it is "
+        "never kept.",
+    )
     metadata: bool = Field(
         default=True,
         description="Whether title, author, published, language and site go into the metadata.",
@@ -81,7 +87,9 @@ class _Extractor:
 
         self._settings = settings
         self._parser = PageParser(settings.max_page_bytes, settings.max_nodes)
-        self._extract = open_method(settings.method, Options(settings.format, settings.links))
+        self._extract = open_method(
+            settings.method, Options(settings.format, settings.links, settings.hidden)
+        )
 
     def transform(self, batch: Batch) -> Edit:
         """The main text of every page; other documents as they are.
