@@ -13,7 +13,7 @@ import pytest
 from textmill.api import Run
 from textmill.report.numerals import number
 
-SMALLER = ["--set", "python_docs.max_source_bytes=16MB", "--set", "train.tokens=300k"]
+SMALLER = ["--max-source-bytes", "16MB", "--set", "train.tokens=300k"]
 
 
 def textmill(*arguments: str | Path, timeout: float = 1500) -> str:
@@ -42,15 +42,43 @@ def status(folder: Path) -> dict[str, Any]:
 def test_it_keeps_a_megabyte_and_drops_by_several_rules_and_duplicates(folder: Path) -> None:
     steps = {step["step"]: step for step in status(folder)["steps"]}
     assert list(steps) == [
-        "ingest", "normalize", "language", "gopher_quality", "gopher_repetition", "exact_dedup"
+        "ingest", "extract", "normalize", "language", "gopher_quality", "gopher_repetition", "exact_dedup", "near_dedup"
     ]  # fmt: skip
     assert steps["exact_dedup"]["characters_kept"] >= 1_000_000
-    for step in ("language", "gopher_quality", "gopher_repetition", "exact_dedup"):
+    for step in ("language", "gopher_quality", "gopher_repetition", "exact_dedup", "near_dedup"):
         assert steps[step]["dropped"] > 0, step
     for step in steps.values():
         assert step["in"] == step["kept"] + step["dropped"] + step["failed"]
     rules = Run(folder).query("SELECT DISTINCT step, rule FROM events WHERE action = 'dropped'").fetchall()
     assert len(rules) >= 5
+
+
+def test_pages_that_robots_txt_closes_are_not_fetched(folder: Path) -> None:
+    run = Run(folder)
+    refused = run.query("SELECT url FROM events WHERE rule = 'robots'").fetchall()
+    assert len(refused) > 10
+    assert all("/private/" in url for (url,) in refused)
+    assert not run.query("SELECT url FROM documents WHERE url LIKE '%/private/%'").fetchall()
+
+
+def test_a_dead_link_is_in_the_ledger(folder: Path) -> None:
+    answer = textmill("why", "http://127.0.0.1:8707/module/abc_tutorial.html", "--run", folder)
+    assert "404" in answer
+
+
+def test_copies_for_printing_are_found(folder: Path) -> None:
+    rows = Run(folder).query("SELECT url FROM events WHERE step IN ('exact_dedup', 'near_dedup')").fetchall()
+    assert sum("/print/" in url for (url,) in rows) > 20
+
+
+def test_navigation_is_gone_and_the_text_is_there(folder: Path) -> None:
+    texts = [text for (text,) in Run(folder).query("SELECT text FROM documents").fetchall()]
+    assert sum("We use cookies" in text for text in texts) <= len(texts) // 100
+    assert sum("Licences as stated by the packages" in text for text in texts) <= len(texts) // 100
+    decoder = "module/json.decoder.html"
+    (found,) = Run(folder).query(f"SELECT text FROM documents WHERE url LIKE '%/{decoder}'").fetchall()
+    assert "Simple JSON <https://json.org> decoder" in found[0]
+    assert "More of python" not in found[0]
 
 
 def test_the_model_is_at_least_a_fifth_better_than_a_unigram_model(folder: Path) -> None:
@@ -85,7 +113,7 @@ def test_why_answers_in_one_screen(folder: Path, outcome: str) -> None:
 def test_a_training_step_leads_back_to_its_documents(folder: Path) -> None:
     run = Run(folder)
     traced = run.trace(step=3)
-    assert {row["source"] for row in traced} == {"python_docs"}
+    assert {row["source"] for row in traced} == {"crawl"}
     kept = {row[0] for row in run.query("SELECT lower(hex(id)) FROM documents").fetchall()}
     assert {row["id"] for row in traced} <= kept
     batch = run.workspace.manifest.find("train").numbers["batch_size"]  # type: ignore[union-attr]

@@ -13,11 +13,13 @@ def test_quickstart_loads() -> None:
         recipe = load_recipe(path)
         lines = path.read_text().splitlines()
     assert [step.name for step in recipe.curate] == [
+        "extract",
         "normalize",
         "language",
         "gopher_quality",
         "gopher_repetition",
         "exact_dedup",
+        "near_dedup",
     ]
     for step in recipe.curate:
         if isinstance(step, GopherQuality | GopherRepetition):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.cli import screen
 from textmill.cli.arguments import Commands, Parser
+from textmill.errors import UserError
 
 if TYPE_CHECKING:
     from textmill.api import Run
@@ -20,7 +24,18 @@ SAMPLES_FILE = "evaluation/samples.json"
 
 def register(add: Commands) -> None:
     """Add the commands of this group."""
-    quick = add("quickstart", "A model in five minutes, from the documentation inside this Python.")
+    quick = add(
+        "quickstart", "A model in five minutes, from a web site made of the documentation inside this Python."
+    )
+    quick.add_argument(
+        "--max-source-bytes", default="48MB", metavar="SIZE",
+        help="source code whose documentation becomes the site (default: 48MB)",
+    )  # fmt: skip
+    quick.add_argument(
+        "--serve-site",
+        action="store_true",
+        help="only serve the site, to look at it in a browser; Ctrl-C ends it",
+    )
     _changes(quick)
     quick.set_defaults(run_command=_quickstart)
 
@@ -86,11 +101,54 @@ def _quickstart(arguments: argparse.Namespace) -> int:
 
     with as_file(files("textmill").joinpath("recipes", "quickstart.yaml")) as path:
         recipe = load(arguments, path)
-    folder = carry_out(recipe, arguments.out)
+        if arguments.serve_site:
+            return _serve_site(arguments, recipe)
+        seeds = _crawled_already(arguments.out or f"runs/{recipe.name}")
+        with ExitStack() as stack:
+            if seeds is None:
+                seeds = [stack.enter_context(_site(arguments, recipe))]
+            arguments.overrides.insert(0, f"crawl.seeds=[{','.join(seeds)}]")
+            folder = carry_out(load(arguments, path), arguments.out)
     print("\nnext:")
-    print(f'  textmill why Logger --run {folder}          what became of a document that holds "Logger"')
+    print(f'  textmill why Logger --run {folder}          what became of a page that holds "Logger"')
     print(f'  textmill generate "Return the" --run {folder}   let the model write on')
     print("  textmill init FOLDER                        a recipe for your own folder of text")
+    return 0
+
+
+def _crawled_already(folder: str) -> list[str] | None:
+    """The seeds of the run's finished crawl; it needs no site any more."""
+    from textmill.crawl.sealing import read_seal
+
+    sealed = None if "://" in folder else read_seal(Path(folder, "crawl", "crawl"))
+    return list(sealed.settings["seeds"]) if sealed else None
+
+
+def _site(arguments: argparse.Namespace, recipe: Recipe) -> AbstractContextManager[str]:
+    from pydantic import ValidationError
+
+    from textmill.cli.progress import TerminalProgress
+    from textmill.quickstart import hosted_site
+    from textmill.sources import PythonDocs
+
+    try:
+        size = PythonDocs(max_source_bytes=arguments.max_source_bytes).max_source_bytes
+    except ValidationError as error:
+        raise UserError(
+            "--max-source-bytes is no size",
+            expected="bytes, such as 48MB or 16MiB",
+            found=arguments.max_source_bytes,
+        ) from error
+    return hosted_site(TerminalProgress(), size, recipe.run.worker_count())
+
+
+def _serve_site(arguments: argparse.Namespace, recipe: Recipe) -> int:
+    with _site(arguments, recipe) as address:
+        print(f"{address} (Ctrl-C ends it)", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print()
     return 0
 
 

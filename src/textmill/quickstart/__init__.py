@@ -16,7 +16,8 @@ True
 """
 
 from textmill.quickstart.articles import Article, installed_articles
+from textmill.quickstart.hosting import hosted_site
 from textmill.quickstart.server import serve
 from textmill.quickstart.site import MOVED, render_site, write_site
 
-__all__ = ["MOVED", "Article", "installed_articles", "render_site", "serve", "write_site"]
+__all__ = ["MOVED", "Article", "hosted_site", "installed_articles", "render_site", "serve", "write_site"]
