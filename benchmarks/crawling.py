@@ -80,6 +80,7 @@ def main() -> int:
                 turn = _run(command, out)
                 site.expect(options.hosts * options.pages, way)
                 turns[way].append(turn)
+                print(f"  {way}: {turn.cpu:.1f} CPU s, {turn.wall:.1f} s", flush=True)
                 shutil.rmtree(out)
     _print(turns, options.hosts * options.pages)
     return 0
