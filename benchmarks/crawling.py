@@ -71,6 +71,10 @@ def main() -> int:
         print(
             f"{options.hosts} hosts of {options.pages} pages, {len(site.seeds)} seeds, {options.rounds} turns each"
         )
+        if "textmill" in ways:  # kernels are compiled once and kept
+            warm = Path(folder, "warm")
+            _run([*_textmill(site, warm, options), "--max-pages", "1"], warm)
+            site.counts()
         for number in range(options.rounds):
             for way in ways:
                 out = Path(folder, f"{way}-{number}")
