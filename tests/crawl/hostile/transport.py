@@ -29,9 +29,8 @@ def _smuggling(title: str) -> Handler:
     surplus = whole(text("POISON"))
 
     async def handle(exchange: Exchange) -> None:
-        await exchange.send(whole(body))
-        await exchange.wait(0.02)
-        await exchange.send(surplus)
+        # At once: a surplus that comes when the next request is under way is an answer to it for everybody.
+        await exchange.send(whole(body) + surplus)
         exchange.keep = True
 
     return handle
