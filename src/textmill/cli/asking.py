@@ -135,9 +135,28 @@ def _why(arguments: argparse.Namespace) -> int:
 
 def _print_story(story: dict[str, Any]) -> None:
     """One document's story, on one screen."""
-    print(screen.fit(_verdict(story), 2) + "\n")
-    rows = [("document", story["id"]), ("source", story.get("source")), ("place", story.get("locator"))]
-    rows += [("url", story.get("url"))]
+    lines = [*screen.fit(_verdict(story), 2).splitlines(), "", *_facts(story), *_happenings(story)]
+    end = []
+    if story.get("excerpt"):
+        wrapped = wrap(screen.one_line(str(story["excerpt"]), 150), 76)
+        end = ["", "it begins", *(f"  {line}" for line in wrapped)]
+    scores = _scores_in_lines(story.get("scores") or {})
+    if scores:
+        # What is measured gives way to what happened; two lines of it always stand.
+        room = max(2, _SCREEN_LINES - len(lines) - len(end) - 2)
+        lines += ["", "measured", *(f"  {line}" for line in scores[: min(6, room)])]
+    print("\n".join(lines + end))
+
+
+_SCREEN_LINES = 24
+
+
+def _facts(story: dict[str, Any]) -> list[str]:
+    """Who the document is, and which one it equals."""
+    url, locator = story.get("url"), str(story.get("locator") or "")
+    rows = [("document", story["id"]), ("source", story.get("source")), ("place", locator)]
+    if url and locator.split(" ")[0] != url:
+        rows += [("url", url)]
     if story.get("characters") is not None:
         rows += [("characters", screen.count(story["characters"]))]
     matched = story.get("matched")
@@ -152,30 +171,26 @@ def _print_story(story: dict[str, Any]) -> None:
         ]
     if story.get("detail"):
         rows += [("detail", screen.one_line(str(story["detail"]), 300))]
-    for name, value in rows:
-        if value:
-            print(screen.fit(f"{name:<12}{value}", 12))
+    return [
+        line for name, value in rows if value for line in screen.fit(f"{name:<12}{value}", 12).splitlines()
+    ]
+
+
+def _happenings(story: dict[str, Any]) -> list[str]:
     events = story.get("events") or []
-    if events:
-        print("\nwhat happened to it")
-        for event in events[:8]:
-            print(screen.fit(f"  {_event(event)}", 11))
-            if event.get("action") == "edited" and event.get("detail"):
-                told = wrap(screen.one_line(str(event["detail"]), 700), 76, break_on_hyphens=False)
-                print("\n".join(f"    {line}" for line in told))
-            if event.get("action") == "edited" and event.get("matched_id"):
-                print(f"    the text stands in {event['matched_id']}")
-        if len(events) > 8:
-            print(f"  ... and {len(events) - 8} more (--json shows all)")
-    scores = story.get("scores") or {}
-    if scores:
-        print("\nmeasured")
-        for line in _scores_in_lines(scores)[:6]:
-            print(f"  {line}")
-    if story.get("excerpt"):
-        print("\nit begins")
-        for line in wrap(screen.one_line(str(story["excerpt"]), 150), 76):
-            print(f"  {line}")
+    if not events:
+        return []
+    lines = ["", "what happened to it"]
+    for event in events[:8]:
+        lines += screen.fit(f"  {_event(event)}", 11).splitlines()
+        if event.get("action") == "edited" and event.get("detail"):
+            told = wrap(screen.one_line(str(event["detail"]), 700), 76, break_on_hyphens=False)
+            lines += [f"    {line}" for line in told]
+        if event.get("action") == "edited" and event.get("matched_id"):
+            lines.append(f"    the text stands in {event['matched_id']}")
+    if len(events) > 8:
+        lines.append(f"  ... and {len(events) - 8} more (--json shows all)")
+    return lines
 
 
 def _verdict(story: dict[str, Any]) -> str:

@@ -223,7 +223,8 @@ def _place_in_earlier_run(
 
 
 def _excerpt(connection: duckdb.DuckDBPyConnection, identifier: bytes) -> str | None:
-    for table in ("documents", "ingested"):
+    # What was dropped is shown as it was when it was dropped, where its text was kept.
+    for table in ("documents", "rejected", "ingested"):
         rows = connection.execute(
             f"SELECT left(text, {EXCERPT_CHARACTERS}) FROM {table} WHERE id = ?::BLOB", [identifier]
         ).fetchall()
