@@ -7,16 +7,12 @@
                                                       └─► metadata: title, author, published, language, site
     step      the step `extract` of a recipe          methods     main, articles, and those of other libraries
 
->>> from textmill.extract import PageParser, render, shown
+>>> from textmill.extract.methods import shown
+>>> from textmill.extract.rendering import render
+>>> from textmill.extract.tree import PageParser
 >>> page = PageParser().parse(b"<title>Mill</title><h1>The mill</h1><p>It <b>turns</b>.<script>x()</script>")
 >>> [page.block_text(block) for block in range(len(page.blocks))]
 ['The mill', 'It turns.']
 >>> render(page, shown(page), "markdown")
 '# The mill\\n\\nIt turns.'
 """
-
-from textmill.extract.methods import shown
-from textmill.extract.rendering import render
-from textmill.extract.tree import Page, PageParser, PageTooLargeError
-
-__all__ = ["Page", "PageParser", "PageTooLargeError", "render", "shown"]
