@@ -149,6 +149,8 @@ class _Crawl:
         archived = sum(count for (kind, state, _), count in totals.items() if kind == 0 and state == ARCHIVED)
         engine = Engine(self.settings, keeper, spool, archived)
         self.watcher.start("crawl", self.settings.max_pages or 0, "pages")
+        if not self.settings.contact and not self.settings.allow_addresses:
+            self.watcher.say("no contact is given: --contact tells webmasters who crawls and whom to tell")
         self._begun, self._archived_before = time.monotonic(), archived
         stopped = _run(engine, lambda: self._show(engine))
         spool.close()

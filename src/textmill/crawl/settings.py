@@ -14,7 +14,6 @@ from pydantic import Field, field_validator
 from textmill.steps.settings import ByteSize, Count, InputPath, Settings
 
 PRODUCT = "textmill"
-CONTACT = "https://pypi.org/project/textmill/"
 
 
 class CrawlSettings(Settings):
@@ -52,11 +51,11 @@ class CrawlSettings(Settings):
         pattern=r"^[A-Za-z_-]+$",
         description="Product token: the name that robots.txt files address and the user agent begins with.",
     )
-    contact: str = Field(
-        default=CONTACT,
+    contact: str | None = Field(
+        default=None,
         pattern=r"^[^\s()]+$",
-        description="Address in the user agent under which a webmaster learns who crawls and whom to tell; yours, "
-        "please.",
+        description="Address in the user agent under which a webmaster learns who crawls and whom to tell: "
+        "a page of yours. Without one the crawl says that it is missing.",
     )
     also_obey: list[str] = Field(
         default=[],
@@ -205,7 +204,7 @@ class CrawlSettings(Settings):
             number = version(PRODUCT)
         except PackageNotFoundError:
             number = "0"
-        return f"{self.agent}/{number} (+{self.contact})"
+        return f"{self.agent}/{number}" + (f" (+{self.contact})" if self.contact else "")
 
 
 def product_token(user_agent: str) -> str:

@@ -15,8 +15,6 @@ from textmill.quickstart.site import MOVED, render_site, write_site
 PORT = 8707
 """Of loopback, where it is free: addresses, and with them the ids of documents, are then the same in every run."""
 
-MAX_SOURCE_BYTES = 48_000_000
-
 
 class Watcher(Protocol):
     """Shows how far the site is; ``textmill.pipeline.progress.Progress`` is one."""
@@ -33,7 +31,7 @@ class Watcher(Protocol):
 
 @contextmanager
 def hosted_site(
-    watcher: Watcher, max_source_bytes: int = MAX_SOURCE_BYTES, processes: int = 1, port: int = PORT
+    watcher: Watcher, max_source_bytes: int, processes: int = 1, port: int = PORT
 ) -> Iterator[str]:
     """Make the site in a temporary folder and serve it on loopback.
 
