@@ -25,6 +25,7 @@ from textmill.crawl.settings import CrawlSettings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="addresses of 127.0.0.0/8 need Linux")
 
+CONTACT = "https://example.org/crawl"
 ABROAD = ["10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:a00:1]", "0.0.0.0"]
 
 
@@ -51,6 +52,7 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crawled]:
         seeds=[site.url(path) for site in server.sites.values() for path in site.fault.seeds],
         domains=[*(site.address for site in server.sites.values() if site.fault.seeds), *ABROAD],
         allow_addresses=["127.9.0.0/16"],
+        contact=CONTACT,
         ca_file=str(authority.path),
         concurrency=256,
         delay=0,
@@ -130,7 +132,7 @@ def test_agent_is_honest(crawled: Crawled) -> None:
     for site in crawled.server.sites.values():
         for request in site.requests:
             assert request.headers["user-agent"].startswith("textmill/"), request
-            assert "http" in request.headers["user-agent"]
+            assert request.headers["user-agent"].endswith(f"(+{CONTACT})"), request
             assert "cookie" not in request.headers
 
 
