@@ -99,12 +99,10 @@ def _scratch() -> str:
 
 def _kernel_cache() -> str:
     """Where compiled kernels lie; in a private folder they are compiled again by each run."""
-    import numba
+    from textmill.text.kernel_cache import PRIVATE, cache_folder
 
-    import textmill.text.compilation  # noqa: F401  (chooses the folder)
-
-    folder = vars(numba.config).get("CACHE_DIR") or "beside the sources"
-    private = Path(folder).name.startswith("textmill-kernels-")
+    folder = cache_folder()
+    private = folder.name.startswith(PRIVATE)
     return f"{folder}, compiled anew by each run: no lasting folder is writable" if private else str(folder)
 
 

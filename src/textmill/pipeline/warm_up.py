@@ -41,7 +41,7 @@ def warm_up(item: Mapping[str, Any], report: Report) -> None:
         report: called before each step, since a step can take some seconds to compile.
     """
     from textmill.documents import Batch
-    from textmill.text.compilation import remove_old_caches
+    from textmill.text.kernel_cache import remove_old_caches
 
     remove_old_caches()
     batch = Batch.from_texts(_TEXTS, source="warm_up")

@@ -26,10 +26,10 @@ import numpy as np
 from textmill.text import dictionary, fasttext_predict
 from textmill.text.c4 import LineRules, c4_statistics, cut_lines
 from textmill.text.classes import class_of, class_table, unicode_version
-from textmill.text.compilation import remove_old_caches
 from textmill.text.english import english_tokens
 from textmill.text.fineweb import line_statistics
 from textmill.text.hashing import hash_bytes, hash_spans
+from textmill.text.kernel_cache import remove_old_caches
 from textmill.text.keywords import build_automaton, count_keywords
 from textmill.text.lines import Lines, split_lines, split_paragraphs
 from textmill.text.minhash import (

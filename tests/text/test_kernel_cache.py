@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -20,13 +21,13 @@ from textmill import text
 from textmill.curate import Language
 from textmill.text import (
     classes,
-    compilation,
     dictionary,
     english,
     english_chunks,
     fasttext_model,
     fasttext_predict,
     hashing,
+    kernel_cache,
     lines,
     ngrams,
     statistics,
@@ -36,7 +37,12 @@ from textmill.text import (
 )
 
 PACKAGE = Path(textmill.__file__).parent
-CODE = "import textmill.text as text, numba; text.hash_bytes(b'x'); print(numba.config.CACHE_DIR)"
+CODE = """
+import textmill.text as text
+from textmill.text.kernel_cache import cache_folder
+text.hash_bytes(b'x')
+print(cache_folder())
+"""
 
 
 def test_takes_the_first_usable_folder() -> None:
@@ -47,66 +53,136 @@ def test_takes_the_first_usable_folder() -> None:
         asked.append(folder)
         return folder.name == "two"
 
-    chosen = compilation.choose_cache_directory(folders, probe, lambda: Path("/private"))
+    chosen = kernel_cache.choose_cache_folder(folders, probe, lambda: Path("/private"))
     assert chosen == (Path("/two"), False)
     assert asked == folders[:2]
 
 
 def test_makes_a_private_folder_if_none_is_usable() -> None:
-    chosen = compilation.choose_cache_directory([Path("/one")], lambda _: False, lambda: Path("/private"))
+    chosen = kernel_cache.choose_cache_folder([Path("/one")], lambda _: False, lambda: Path("/private"))
     assert chosen == (Path("/private"), True)
 
 
 def test_candidates_are_package_then_user_then_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    package, user, temporary = compilation.candidate_directories(Path("/package"), "abc")
-    assert package == Path("/package/__pycache__/kernels-abc")
-    assert user == Path("/home/someone/.cache/textmill/kernels-abc")
-    assert temporary.name == "kernels-abc"
+    package, user, temporary = kernel_cache.candidate_folders(Path("/package"))
+    assert package == Path("/package/__pycache__/kernels")
+    assert user == Path("/home/someone/.cache/textmill/kernels")
+    assert temporary.name == "kernels"
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert compilation.candidate_directories(Path("/package"), "abc")[1] == Path(
-        "/caches/textmill/kernels-abc"
-    )
+    assert kernel_cache.candidate_folders(Path("/package"))[1] == Path("/caches/textmill/kernels")
 
 
-def test_the_digest_follows_every_source(tmp_path: Path) -> None:
-    patterns = ("text/*.py", "one.py")
-    (tmp_path / "text").mkdir()
-    (tmp_path / "one.py").write_text("1")
-    seen = [compilation.source_digest(tmp_path, patterns)]
-    for name in ("text/data.tsv", "two.py"):
-        (tmp_path / name).write_text("1")
-        assert compilation.source_digest(tmp_path, patterns) == seen[0]
-    for name, contents in (("text/two.py", "2"), ("text/two.py", "3"), ("one.py", "2")):
-        (tmp_path / name).write_text(contents)
-        seen.append(compilation.source_digest(tmp_path, patterns))
-    assert len(set(seen)) == len(seen)
+def digest(root: Path, module: str) -> str:
+    """As a new process would see it."""
+    for cached in (
+        kernel_cache.source_digest,
+        kernel_cache._imported,
+        kernel_cache._source,
+        kernel_cache._is_file,
+    ):
+        cached.cache_clear()
+    return kernel_cache.source_digest(root.joinpath(*module.split(".")).with_suffix(".py"), module)
 
 
-def test_the_digest_covers_every_kernel_and_what_it_takes_from_modules_of_kernels() -> None:
-    covered = {path for pattern in compilation.KERNEL_SOURCES for path in PACKAGE.glob(pattern)}
-    kernels = {
-        path
-        for path in PACKAGE.rglob("*.py")
-        if re.search(r"\bnjit\b|@kernel\b|= kernel\(", path.read_text())
+def test_the_digest_follows_what_a_module_imports_and_nothing_else(tmp_path: Path) -> None:
+    """Every way to write an import, one within a function too, and over three modules."""
+    files = {
+        "mill/__init__.py": "",
+        "mill/a.py": "import numpy, mill.b as b\nfrom mill.c import x as y\n",
+        "mill/b.py": "def f():\n    from mill.room import (\n        d,  # a comment, here\n        g,\n    )\n",
+        "mill/c.py": "x = 1",
+        "mill/room/__init__.py": "from mill.room.e import g",
+        "mill/room/d.py": "from mill import a\n",
+        "mill/room/e.py": "g = 1",
+        "mill/room/other.py": "",
+        "mill/other.py": "from mill import a\n",
+        "numpy.py": "",
     }
-    assert len(kernels) > 20
-    assert sorted(kernels - covered) == []
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    first = digest(tmp_path, "mill.a")
+    assert digest(tmp_path, "mill.a") == first
+    for name, content in files.items():
+        (tmp_path / name).write_text(content + "\n# changed")
+        reached = name.removeprefix("mill/") in (
+            "a.py",
+            "b.py",
+            "c.py",
+            "room/__init__.py",
+            "room/d.py",
+            "room/e.py",
+        )
+        assert (digest(tmp_path, "mill.a") != first) == reached, name
+        (tmp_path / name).write_text(content)
+    (tmp_path / "mill/b.py").rename(tmp_path / "mill/z.py")
+    assert digest(tmp_path, "mill.a") != first
+
+
+def test_a_module_that_lies_elsewhere_stands_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text("import other\n")
+    assert kernel_cache.source_digest(tmp_path / "rules.py", "rules") != ""
+    assert kernel_cache.source_digest(tmp_path / "rules.py", "package.of.rules") != ""
+
+
+def test_every_kernel_that_is_kept_lies_in_its_modules_folder() -> None:
+    folder = kernel_cache.folder_of(Path(words.__file__), words.__name__)
+    assert re.fullmatch(r"text\.words-[0-9a-f]{12}", folder.name)
+    text.segment_words(np.frombuffer(b"one two", np.uint8), np.array([0, 7]))
+    assert list(folder.rglob("*.nbc"))
+
+
+def enter_and_leave(folder: Path) -> None:
+    """A compilation that writes when it begins and ends; a process of its own."""
+
+    def compiles(signature: object) -> object:
+        with (folder / "log").open("a") as log:
+            print("in", file=log, flush=True)
+            time.sleep(0.02)
+            print("out", file=log, flush=True)
+        return signature
+
+    once = kernel_cache.compile_once(compiles, folder / "kernel.lock")
+    assert [once(number) for number in range(5)] == list(range(5))
+
+
+def test_processes_compile_one_after_another(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=enter_and_leave, args=(tmp_path,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert (tmp_path / "log").read_text() == "in\nout\n" * 15
+
+
+def test_a_kernel_may_call_itself_while_it_is_compiled(tmp_path: Path) -> None:
+    def compiles(depth: int) -> int:
+        return once(depth - 1) + 1 if depth else 0
+
+    once = kernel_cache.compile_once(compiles, tmp_path / "kernel.lock")
+    assert once(5) == once(5) == 5
+
+
+def test_without_a_place_for_a_lock_it_compiles(tmp_path: Path) -> None:
+    assert kernel_cache.compile_once(str, tmp_path / "none" / "kernel.lock")(7) == "7"
 
 
 def test_refuses_a_folder_that_others_can_write(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
-    assert compilation.is_usable(folder)
+    assert kernel_cache.is_usable(folder)
     folder.chmod(0o777)
-    assert not compilation.is_usable(folder)
+    assert not kernel_cache.is_usable(folder)
 
 
 def test_refuses_what_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert not compilation.is_usable(tmp_path / "file" / "folder")
-    assert not compilation.is_usable(Path("/proc/nonexistent/folder"))
+    assert not kernel_cache.is_usable(tmp_path / "file" / "folder")
+    assert not kernel_cache.is_usable(Path("/proc/nonexistent/folder"))
 
 
 def run_with(
@@ -232,40 +308,40 @@ def old(folder: Path, days: float) -> Path:
 
 
 def test_kernels_of_other_versions_go_when_nobody_uses_them(tmp_path: Path) -> None:
-    own = old(tmp_path / "kernels-000000000000", 99)
-    fresh, unused = old(tmp_path / "kernels-111111111111", 29), old(tmp_path / "kernels-222222222222", 31)
-    others = [old(tmp_path / name, 99) for name in ("kernels", "kernels-2222222222221", "test_words", "x")]
-    left_over = old(tmp_path / "removed-kernels-333333333333-0123456789abcdef", 0)
-    (tmp_path / "kernels-444444444444").symlink_to(others[-1])
-    assert compilation.remove_old_caches(own) == [unused]
-    assert all(path.is_dir() for path in (own, fresh, *others, tmp_path / "kernels-444444444444"))
+    own = tmp_path / "kernels"
+    fresh, unused = old(own / "text.words-111111111111", 29), old(own / "text.words-222222222222", 31)
+    others = [old(own / name, 99) for name in ("kernels", "words-2222222222221", "test_words", "x")]
+    left_over = old(own / "removed-text.words-333333333333-0123456789abcdef", 0)
+    (own / "words-444444444444").symlink_to(others[-1])
+    assert kernel_cache.remove_old_caches(own) == [unused]
+    assert all(path.is_dir() for path in (own, fresh, *others, own / "words-444444444444"))
     assert not unused.exists()
     assert not left_over.exists()
-    assert compilation.remove_old_caches(own) == []
+    assert kernel_cache.remove_old_caches(own) == []
 
 
 def test_a_folder_that_the_user_names_is_not_cleaned(tmp_path: Path) -> None:
-    unused = old(tmp_path / "kernels-222222222222", 99)
-    assert compilation.remove_old_caches(tmp_path / "mine") == []
+    unused = old(tmp_path / "mine" / "words-222222222222", 99)
+    assert kernel_cache.remove_old_caches(tmp_path / "mine") == []
     assert unused.exists()
-    assert compilation.remove_old_caches(tmp_path / "none" / "kernels-000000000000") == []
+    assert kernel_cache.remove_old_caches(tmp_path / "none" / "kernels") == []
 
 
 def test_several_processes_may_clean_at_once(tmp_path: Path) -> None:
-    own = old(tmp_path / "kernels-000000000000", 0)
-    unused = [old(tmp_path / f"kernels-{number:012x}", 31) for number in range(1, 60)]
+    own = tmp_path / "kernels"
+    unused = [old(own / f"words-{number:012x}", 31) for number in range(1, 60)]
     with ThreadPoolExecutor(8) as pool:
-        removed = [path for paths in pool.map(compilation.remove_old_caches, [own] * 16) for path in paths]
+        removed = [path for paths in pool.map(kernel_cache.remove_old_caches, [own] * 16) for path in paths]
     assert sorted(removed) == unused
-    assert list(tmp_path.iterdir()) == [own]
+    assert list(own.iterdir()) == []
 
 
 def test_importing_marks_the_folder_as_used(tmp_path: Path) -> None:
     """In a package of its own: a folder that looks old is one that others may remove."""
     root = copy_of_the_package(tmp_path / "package")
-    folder = Path(run_with(root, tmp_path))
-    assert compilation.CACHE_NAME.fullmatch(folder.name)
+    cache = Path(run_with(root, tmp_path))
+    (folder,) = cache.glob("text.hashing-*")
     then = time.time() - 40 * 86400
     os.utime(folder, (then, then))
-    assert run_with(root, tmp_path, code="import textmill.text.compilation") == ""
+    assert run_with(root, tmp_path, code="import textmill.text.hashing") == ""
     assert folder.stat().st_mtime > then + 86400
