@@ -21,6 +21,7 @@ from textmill.train.batch import TokenBatch
 from textmill.train.checkpoint import checkpoint_steps
 from textmill.train.feed import Feed, WindowFeed
 from textmill.train.loop import Trained, train
+from textmill.train.loop import feed_of as feed_for
 from textmill.train.masking import document_mask
 from textmill.train.parallel.strategy import Strategy
 from textmill.train.settings import TrainSection
@@ -219,10 +220,11 @@ def broken_at(feed: Poisoned, patch: pytest.MonkeyPatch, value: float) -> None:
     patch.setattr(Strategy, "accumulate", broken)
 
 
-def test_a_broken_step_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", ["fp32", "fp16"])
+def test_a_broken_step_is_left_out(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     feed, said = Poisoned(6), []
     broken_at(feed, monkeypatch, math.nan)
-    trained = run(tmp_path, feed, on_nan="skip", said=said)
+    trained = run(tmp_path, feed, on_nan="skip", said=said, dtype=dtype)
     assert trained.state.skipped == 1
     assert feed.read == list(range(12))
     (event,) = [row for row in rows(tmp_path) if "event" in row]
@@ -335,6 +337,8 @@ def test_bad_input_is_told(tmp_path: Path) -> None:
             settings, settings.model_config_for(40, 16, 0), feed_of(), FolderStore(tmp_path / "v"),
             scratch=tmp_path / "scratch", say=lambda _: None,
         )  # fmt: skip
+    with pytest.raises(UserError, match="documents cannot be kept apart"):
+        feed_for(np.ones((8, 16), np.uint16), TrainSection(**SETTINGS | {"mask_documents": True}), 0)
     for wrong in (
         {"steps": 5, "tokens": 100},
         {"seq_len": 16, "stride": 16},

@@ -15,7 +15,7 @@ from textmill.model.loss import IGNORE
 from textmill.tokens.packing import pack_documents
 from textmill.tokens.windows import DocumentWindows, PackedWindows, StreamWindows, Windows
 from textmill.train.batch import TokenBatch, next_token_targets
-from textmill.train.feed import WindowFeed
+from textmill.train.feed import SampleWindows, WindowFeed
 from textmill.train.masking import document_mask
 
 EOS = 0
@@ -151,6 +151,18 @@ def test_what_cannot_be_fed_is_told() -> None:
         windows_of("documents", stream, 5, stride=5)
     with pytest.raises(UserError, match="too few tokens"):
         WindowFeed(windows_of("documents", stream, 50, least=50), batch_size=2, seed=0)
+
+
+def test_documents_in_an_array_cannot_be_kept_apart() -> None:
+    array = SampleWindows(np.arange(32).reshape(4, 8))
+    for source in (array, {"novels": array}):
+        with pytest.raises(UserError) as error:
+            WindowFeed(source, batch_size=2, seed=0, mask_documents=True)
+        assert "nothing says where they begin" in str(error.value)
+        assert "leave mask_documents out" in str(error.value)
+    with pytest.raises(UserError, match="an array of windows"):
+        array.segments(np.array([0]))
+    assert WindowFeed(array, batch_size=2, seed=0).batch(0).tokens.shape == (2, 8)
 
 
 @settings(deadline=None, max_examples=40)

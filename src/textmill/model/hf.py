@@ -180,7 +180,7 @@ def read_tensors(model: nn.Module, folder: Path) -> Iterator[tuple[str, Tensor]]
             if name == "lm_head.weight" or name.endswith("rotary_emb.inv_freq"):
                 continue  # a copy of the tied embeddings, or a table that old files carry along
             raise UserError("the file holds a weight that the model lacks", where=str(folder), found=name)
-        shape = getattr(target, "ds_shape", target.shape)  # DeepSpeed empties what it shares out
+        shape = whole_shape(target)
         if tensor.shape != shape:
             raise UserError(
                 f"{name} has another shape than config.json says",
@@ -201,6 +201,12 @@ def read_tensors(model: nn.Module, folder: Path) -> Iterator[tuple[str, Tensor]]
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters by Hugging Face name, each once; ``torch.compile`` and wrappers leave no trace in the names."""
     return {name.replace("_orig_mod.", ""): parameter for name, parameter in model.named_parameters()}
+
+
+def whole_shape(parameter: Tensor) -> torch.Size:
+    """The shape of a parameter also where ZeRO 3 has shared it out, which leaves it empty between passes."""
+    shape: torch.Size = getattr(parameter, "ds_shape", parameter.shape)
+    return shape
 
 
 def _read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:

@@ -76,10 +76,9 @@ class AdapterTrainee(HubTrainee):
 
     def flops_per_token(self, seq_len: int) -> float:
         """4 per frozen weight (no gradient of it is computed), 6 per trained one, and attention."""
-        trained = sum(parameter.numel() for _, parameter in self.saved())
         return (
             4.0 * multiplied_weights(self.causal)
-            + 2.0 * trained
+            + 2.0 * self.trained_parameters
             + attention_flops(self.causal.config, seq_len)
         )
 

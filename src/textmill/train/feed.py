@@ -95,9 +95,7 @@ class WindowFeed:
                     hint="add text, or choose shorter windows (train.seq_len, train.min_tokens)",
                 )
             if mask_documents and not windows.has_borders:
-                raise UserError(
-                    "nothing says where documents begin", where=name or None, hint="leave mask_documents out"
-                )
+                raise no_borders(name or "windows without them")
         if len(self.sources) > 1:
             sizes = [len(windows) for windows in self.sources.values()]
             self._mixture = Mixture(sizes, self.weights, seed)
@@ -172,9 +170,24 @@ class SampleWindows:
         return self.length
 
     def segments(self, windows: npt.NDArray[np.int64]) -> Segments:
-        """Nothing is known of documents."""
-        raise NotImplementedError
+        """Nothing is known of documents.
+
+        Raises:
+            UserError: always.
+        """
+        raise no_borders("an array of windows")
 
     def spans(self, window: int) -> list[tuple[int, int]]:
         """One piece."""
         return [(window * self.length, (window + 1) * self.length)]
+
+
+def no_borders(found: str) -> UserError:
+    """What becomes of ``mask_documents`` where nobody knows documents."""
+    return UserError(
+        "documents cannot be kept apart: nothing says where they begin",
+        expected="tokens with a table of their documents (a run's tokens/, or numbered shards with their tables)",
+        found=found,
+        where="train.mask_documents",
+        hint="leave mask_documents out, or encode the texts with `textmill tokens build`, which notes the borders",
+    )

@@ -27,8 +27,8 @@ class Guard:
 
     @property
     def acts(self) -> bool:
-        """Whether a step may be refused, so that its loss must be known before the weights move."""
-        return "skip" in (choices := (self.settings.on_nan, self.settings.on_spike)) or "roll_back" in choices
+        """See :func:`may_refuse`."""
+        return may_refuse(self.settings)
 
     def judge(self, loss: float, grad_norm: float = 0.0) -> Finding:
         """What a step's loss and gradient look like; a good loss is remembered."""
@@ -54,3 +54,8 @@ class Guard:
         mean = statistics.fmean(self.recent)
         spread = max(statistics.pstdev(self.recent), 0.01 * abs(mean))
         return loss > mean + self.settings.spike * spread
+
+
+def may_refuse(settings: TrainSection) -> bool:
+    """Whether a step may be refused, so that its loss and gradient must be known before the weights move."""
+    return not {"skip", "roll_back"}.isdisjoint((settings.on_nan, settings.on_spike))

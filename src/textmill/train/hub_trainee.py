@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textmill.model.config import LlamaConfig
-from textmill.model.hf import read_tensors, write_tensors
+from textmill.model.hf import read_tensors, whole_shape, write_tensors
 from textmill.model.hub import CausalLM, attention_mask, blocks_of, body_of, has_plain_head
 from textmill.model.loss import IGNORE, linear_cross_entropy
 from textmill.model.start import start_identity
@@ -99,7 +99,7 @@ class HubTrainee(Trainee):
     @property
     def vocab_size(self) -> int:
         """Rows of the embedding table."""
-        return int(self.causal.get_input_embeddings().weight.shape[0])
+        return int(whole_shape(self.causal.get_input_embeddings().weight)[0])
 
     @property
     def parameters(self) -> int:
@@ -117,7 +117,7 @@ def multiplied_weights(model: CausalLM) -> int:
     """Weights that every token is multiplied with: all but the look-up table, unless that is the output layer too."""
     total = sum(_elements(parameter) for parameter in model.parameters())
     table, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-    return total if table is head else total - int(table.numel())
+    return total if table is head else total - _elements(table)
 
 
 def attention_flops(config: Any, seq_len: int) -> float:
@@ -132,7 +132,7 @@ def attention_flops(config: Any, seq_len: int) -> float:
 def _elements(parameter: Tensor) -> int:
     """Elements of a parameter; bitsandbytes packs two of 4 bits into a byte."""
     state = getattr(parameter, "quant_state", None)
-    return int(state.shape.numel()) if state is not None else parameter.numel()
+    return int(state.shape.numel()) if state is not None else whole_shape(parameter).numel()
 
 
 def trainable_line(trained: int, parameters: int) -> str:

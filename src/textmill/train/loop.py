@@ -134,7 +134,12 @@ def feed_of(data: Feed | Samples, settings: TrainSection, seed: int) -> Feed:
     """The feed itself, or one made of windows."""
     if isinstance(data, Feed):
         return data
-    return WindowFeed(SampleWindows(data), batch_size=settings.batch_size or 1, seed=seed)
+    return WindowFeed(
+        SampleWindows(data),
+        batch_size=settings.batch_size or 1,
+        seed=seed,
+        mask_documents=settings.mask_documents,
+    )
 
 
 class _Loop:
@@ -295,7 +300,7 @@ class _Loop:
         if action in ("tell", "stop"):
             return None
         self._report(finding, self.state.step, value, action)
-        self.strategy.forget_gradients()
+        self.strategy.refuse()
         if action == "roll_back":
             return False
         self.state.skipped += 1
@@ -306,7 +311,7 @@ class _Loop:
         """Take the pending losses into the state.
 
         Raises:
-            UserError: one of them is no finite number, or jumped and the settings say to stop.
+            UserError: one of them, or a gradient, is no finite number, or a loss jumped and the settings say to stop.
         """
         if not self.pending:
             return
@@ -314,10 +319,13 @@ class _Loop:
         norms = [float(norm) for _, norm in self.pending]
         self.grad_norm = norms[-1]
         self.pending.clear()
-        for step, loss in enumerate(losses, self.state.step - len(losses)):
-            finding = self.guard.judge(loss)
+        # fp16 overflows on purpose, to find its scale.
+        judged = norms if self.strategy.dtype != "fp16" else [0.0] * len(norms)
+        first = self.state.step - len(losses)
+        for step, (loss, norm) in enumerate(zip(losses, judged, strict=True), first):
+            finding = self.guard.judge(loss, norm)
             if finding == "nan":
-                self._diverged(step, loss)
+                self._diverged(step, loss, norm)
             elif finding == "spike":
                 self._report(finding, step, loss, self.settings.on_spike)
                 self.guard.remember(loss)
@@ -345,8 +353,11 @@ class _Loop:
         more = f" and {len(samples) - 16} more" if len(samples) > 16 else ""
         return ", ".join(map(str, samples[:16])) + more
 
-    def _diverged(self, step: int, loss: float) -> None:
-        self._stop(f"the training loss is {loss} at step {step + 1}: the model has diverged", step)
+    def _diverged(self, step: int, loss: float, norm: float) -> None:
+        what = (
+            f"the norm of the gradient is {norm}" if math.isfinite(loss) else f"the training loss is {loss}"
+        )
+        self._stop(f"{what} at step {step + 1}: the model has diverged", step)
 
     def _stop(self, what: str, step: int) -> None:
         raise UserError(

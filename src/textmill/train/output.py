@@ -42,12 +42,11 @@ def training_numbers(
     """
     state, resolved = trained.state, settings.resolved()
     seen = state.steps * (resolved.batch_size or 1)
-    trainable = sum(parameter.numel() for _, parameter in trained.trainee.saved())
     return {
         "preset": resolved.preset,
         "method": resolved.method,
         "parameters": trained.trainee.parameters,
-        "trainable_parameters": trainable,
+        "trainable_parameters": trained.trainee.trained_parameters,
         "steps": state.steps,
         "tokens": state.tokens,
         "epochs": round(seen / max(1, windows), 4),

@@ -58,7 +58,7 @@ def describe_job(
     saved = saved_by_quantisation(trainee, settings.method)
     return Job(
         parameters=trainee.parameters,
-        trained=sum(parameter.numel() for _, parameter in trainee.saved()),
+        trained=trainee.trained_parameters,
         tokens=tokens,
         flops_per_token=trainee.flops_per_token(seq_len),
         batch_size=settings.batch_size or 1,

@@ -88,8 +88,7 @@ def _look(
 ) -> None:
     """What is trained, and what it is trained on, before the first step."""
     if settings.start is not None:
-        trained = sum(parameter.numel() for _, parameter in trainee.saved())
-        context.say(trainable_line(trained, trainee.parameters))
+        context.say(trainable_line(trainee.trained_parameters, trainee.parameters))
     inspect_feed(
         data.feed,
         vocab_size=trainee.vocab_size,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from textmill.model.config import LlamaConfig
-from textmill.model.hf import read_tensors, write_tensors
+from textmill.model.hf import read_tensors, whole_shape, write_tensors
 from textmill.model.llama import Llama
 from textmill.model.loss import linear_cross_entropy
 from textmill.train.batch import TokenBatch
@@ -88,7 +88,12 @@ class Trainee(ABC):
     @property
     def parameters(self) -> int:
         """Number of parameters, a tied output layer counted once."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return sum(whole_shape(parameter).numel() for parameter in self.model.parameters())
+
+    @property
+    def trained_parameters(self) -> int:
+        """Number of parameters that are trained."""
+        return sum(whole_shape(parameter).numel() for _, parameter in self.saved())
 
 
 class LlamaTrainee(Trainee):

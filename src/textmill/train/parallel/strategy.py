@@ -21,7 +21,7 @@ class Strategy:
     """One process, one device.
 
     The loop calls, in this order: :meth:`prepare`; :meth:`load` if there is a checkpoint; then per step
-    :meth:`accumulate` for each micro-batch, :meth:`clip`, :meth:`update`; :meth:`weights` and
+    :meth:`accumulate` for each micro-batch, :meth:`clip`, :meth:`update` (or :meth:`refuse`); :meth:`weights` and
     :meth:`optimizer_state` to save.
 
     Args:
@@ -99,6 +99,12 @@ class Strategy:
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         self.scaler.update()
+        self.forget_gradients()
+
+    def refuse(self) -> None:
+        """Drop the gradients without an update, once :meth:`clip` has seen them."""
+        if self.scaler.is_enabled():
+            self.scaler.update()  # or it takes the next gradients for ones that it has unscaled already
         self.forget_gradients()
 
     def forget_gradients(self) -> None:

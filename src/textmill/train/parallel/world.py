@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,9 @@ def process_group(world: World, device: torch.device, always: bool = False) -> I
     if dist.is_initialized() or (world.size == 1 and not always):
         yield
         return
+    alone = world.size == 1 and "LOCAL_RANK" not in os.environ
+    if alone:
+        os.environ["LOCAL_RANK"] = "0"  # DeepSpeed looks for what launchers set
     if world.size == 1:
         store = HashStore()
         backend = "nccl" if device.type == "cuda" else "gloo"
@@ -88,4 +92,15 @@ def process_group(world: World, device: torch.device, always: bool = False) -> I
     try:
         yield
     finally:
+        _disconnect()
+        if alone:
+            del os.environ["LOCAL_RANK"]
+
+
+def _disconnect() -> None:
+    """DeepSpeed keeps groups of its own, which would outlive the connection if it were not asked to end it."""
+    deepspeed: Any = sys.modules.get("deepspeed.comm")
+    if deepspeed is not None and deepspeed.is_initialized():
+        deepspeed.destroy_process_group()
+    else:
         dist.destroy_process_group()

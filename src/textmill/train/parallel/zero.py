@@ -7,6 +7,7 @@ interface to partitioned state, so a training may change between ZeRO stages, FS
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,9 @@ import torch
 from torch import Tensor
 
 from textmill.errors import UserError
+from textmill.model.hf import whole_shape
 from textmill.train.batch import TokenBatch
+from textmill.train.guard import may_refuse
 from textmill.train.optimizer import set_rate
 from textmill.train.parallel.strategy import Strategy
 from textmill.train.settings import TrainSection
@@ -28,7 +31,13 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class DeepSpeedZero(Strategy):
-    """An engine of DeepSpeed carries out the steps."""
+    """An engine of DeepSpeed carries out the steps.
+
+    Attributes:
+        pending: whether the engine holds gradients.
+    """
+
+    pending = False
 
     def prepare(self, trainee: Trainee, settings: TrainSection, seed: int) -> None:
         """Build the engine.
@@ -66,12 +75,15 @@ class DeepSpeedZero(Strategy):
         self.engine.set_gradient_accumulation_boundary(last)
         loss: Tensor = self.engine(batch, scale * self.world.size)
         self.engine.backward(loss, scale_wrt_gas=False)
+        self.pending = True
         if not last:
             self.engine.step()  # counts the micro-batch, moves nothing
         return loss.detach() / self.world.size
 
     def clip(self, limit: float) -> None:
-        """The engine clips when it moves the weights."""
+        """The engine clips when it moves the weights; where steps may be refused, the norm is needed before."""
+        if may_refuse(self.settings):
+            self.grad_norm = torch.as_tensor(self._norm())
 
     def update(self, rate: float) -> None:
         """Move the weights; sets :attr:`grad_norm`."""
@@ -82,12 +94,33 @@ class DeepSpeedZero(Strategy):
             ):
                 theirs["lr"] = ours["lr"]
         self.engine.step()
+        self.pending = False
         norm = self.engine.get_global_grad_norm()
         self.grad_norm = torch.as_tensor(float("nan") if norm is None else float(norm))
 
-    def forget_gradients(self) -> None:
+    def refuse(self) -> None:
         """Drop the gradients without an update."""
-        self.engine.zero_grad()
+        self.forget_gradients()
+
+    def forget_gradients(self) -> None:
+        """Likewise.
+
+        Where gradients are, and what counts them, depends on the stage and on offloading. The engine tidies all of
+        that up itself when it discards a step whose gradient is no finite number: so it is given such a gradient.
+        """
+        if not self.pending:
+            return
+        from deepspeed.utils import safe_set_full_grad
+
+        parameter = next(p for _, p in self.trainee.saved())
+        safe_set_full_grad(parameter, torch.full(whole_shape(parameter), math.nan, device=self.device))
+        # With offloading the norm is that of norms taken when gradients were sent to the CPU.
+        norms = getattr(self.engine.optimizer, "norm_for_param_grads", {})
+        norms.update({key: torch.full_like(norm, math.nan) for key, norm in norms.items()})
+        self.engine.step()
+        self.pending = False
+        if not self.engine.optimizer.overflow:
+            raise RuntimeError("DeepSpeed took a step that it was to discard")
 
     def weights(self) -> dict[str, Tensor]:
         """Whole fp32 weights, gathered one after the other."""
@@ -145,6 +178,17 @@ class DeepSpeedZero(Strategy):
                 return list(getattr(engine, name))
         raise RuntimeError(f"{type(engine).__name__} of DeepSpeed has no partitions that are known here")
 
+    def _norm(self) -> float:
+        """Norm of the gradient that the next update takes, over all processes; inf if it is no finite number."""
+        from deepspeed.runtime.utils import combine_grad_norm_groups
+
+        engine = self.engine.optimizer
+        if hasattr(engine, "scaled_global_norm"):  # ZeRO 1 and 2
+            norm = engine.scaled_global_norm()
+        else:
+            norm = combine_grad_norm_groups(engine._get_norm_groups())
+        return float(norm) / float(engine.loss_scale)
+
     def _steps(self) -> float:
         return max(float(self.optimizers[0].state[flat]["step"]) for flat in self._partitions())
 
@@ -201,6 +245,9 @@ def engine_config(settings: TrainSection, dtype: str, world_size: int) -> dict[s
     sharing: dict[str, Any] = {"stage": zero.stage}
     if zero.offload:
         sharing["offload_optimizer"] = {"device": "cpu"}
+    half = own.get("bf16", {}) | {"enabled": dtype == "bf16"}
+    if may_refuse(settings):
+        half["check_grad_overflow"] = True  # what DeepSpeedZero.forget_gradients builds on
     return own | {
         "train_micro_batch_size_per_gpu": micro,
         "gradient_accumulation_steps": max(1, -(-rows // world_size // micro)),
@@ -208,6 +255,6 @@ def engine_config(settings: TrainSection, dtype: str, world_size: int) -> dict[s
         "zero_optimization": own.get("zero_optimization", {}) | sharing,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
-        "bf16": own.get("bf16", {}) | {"enabled": dtype == "bf16"},
+        "bf16": half,
         "fp16": own.get("fp16", {}) | {"enabled": dtype == "fp16"},
     }
