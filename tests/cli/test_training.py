@@ -189,21 +189,37 @@ def test_the_same_command_again_does_nothing_twice(
     assert "[stop <|endoftext|>]" in shown
 
 
-def test_full_training_on_token_sequences(
+FULL = (
+    "--method full --max_length 32 --stride 0 --batch_size 4 --gradient_accumulation_steps 2 --max_steps 6 "
+    "--learning_rate 5e-5 --device cpu --workers 1 --set train.beta2=0.95 --set train.threads=1 --no-inspect-data"
+)
+
+
+def test_full_training_on_token_sequences_and_on_the_texts_they_came_from(
     base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     chance = random.Random(1)
-    ids = [token for number in range(60) for token in [*tokenizer.encode(french(number, chance)).ids, 0]]
+    texts = [french(number, chance) for number in range(60)]
+    ids = [token for text in texts for token in [*tokenizer.encode(text).ids, 0]]
     rows = [ids[start : start + 32] for start in range(0, len(ids) // 32 * 32, 32)]
     sequences = tmp_path / "train.seq"
     sequences.write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    code = train(f"--data {sequences} --model_name {base} --output_dir {tmp_path}/out {FULL}")
+    assert code == 0, capfd.readouterr().err
+    records = [json.dumps({"id": number, "text": text}) + "\n" for number, text in enumerate(texts)]
+    (tmp_path / "train.jsonl").write_text("".join(records), "utf-8")
     code = train(
-        f"--data {sequences} --model_name {base} --method full --output_dir {tmp_path}/out --max_length 32 --stride 0",
-        "--batch_size 4 --gradient_accumulation_steps 2 --max_steps 6 --learning_rate 5e-5 --device cpu",
-        "--set train.beta2=0.95 --set train.threads=1 --no-inspect-data",
+        f"--train_file {tmp_path}/train.jsonl --model_name {base} --output_dir {tmp_path}/texts {FULL}"
     )
     assert code == 0, capfd.readouterr().err
+    # The same tokens in the same order: the same model to the bit.
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("out", "texts")]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert "textmill generate" in capfd.readouterr().out
+    assert main(["generate", "La", "--model", f"{tmp_path}/texts", "--max-new-tokens", "3"]) == 0
+
     summary = json.loads((tmp_path / "out/training_summary.json").read_text())
     assert (summary["total_steps"], summary["total_tokens"], summary["method"]) == (6, 6 * 8 * 32, "full")
     assert summary["trainable_parameters"] == summary["parameters"]
