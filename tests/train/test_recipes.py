@@ -1,12 +1,20 @@
-"""The recipes of the originals hold the originals' figures."""
+"""The recipes of the originals hold the originals' figures, and train."""
 
 from __future__ import annotations
 
+import json
 from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from tests.train.small_models import TEXT, make_llama, make_tokenizer
+from tokenizers import Tokenizer
 
+from textmill.cli import main
 from textmill.recipe import load_recipe
 from textmill.train.adapter_settings import PROJECTIONS
 from textmill.train.settings import TrainSection
@@ -69,3 +77,74 @@ def test_adapters() -> None:
     )
     assert section("course.yaml", "train.method=qlora", "train.lora=attention").method == "qlora"
     assert section("course.yaml").watch == ["tensorboard", "wandb"]
+
+
+# --- they train -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_tokenizer(tmp_path_factory.mktemp("base"))
+    size = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
+    return make_llama(folder, size, hidden_size=32, intermediate_size=48)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pages long enough for every recipe's filters, no two alike."""
+    folder = tmp_path_factory.mktemp("pages")
+    texts = (
+        f"{' '.join(TEXT)} Page {number}: {TEXT[number % 3]} {' '.join(TEXT[::-1])}" for number in range(24)
+    )
+    (folder / "train.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    return folder
+
+
+ADAPTERS = ("train.method=lora", "train.lora=attention")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        pytest.param(
+            "domain_llama.yaml",
+            (),
+            marks=pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed"),
+        ),
+        ("course.yaml", ADAPTERS),
+        pytest.param("course.yaml", (), marks=pytest.mark.slow),
+        pytest.param("course.yaml", ("train.method=qlora", ADAPTERS[1]), marks=pytest.mark.slow),
+        pytest.param("quebec_french_training.yaml", (), marks=pytest.mark.slow),
+    ],
+    ids=["zero", "course-lora", "course", "course-qlora", "quebec"],
+)
+def test_training(name: str, changes: tuple[str, ...], base: Path, pages: Path, tmp_path: Path) -> None:
+    """Smaller, shorter, at a higher rate; all else is the recipe's."""
+    before = load_file(base / "model.safetensors")
+    settings = [
+        f"sources=[{{files: {{paths: {pages}/train.jsonl}}}}]", f"tokenizer.use={base}", f"train.from={base}",
+        "tokens.seq_len=32", "tokens.split.validation=0.3", "train.lr=2e-2", "train.warmup=0", "train.batch_size=4",
+        "train.micro_batch_size=2", "train.device=cpu", "train.threads=1", "train.log_every=1", "run.workers=1",
+        "train.watch=[tensorboard]", *changes,
+    ]  # fmt: skip
+    settings += (
+        ["train.tokens=768"] if name == "domain_llama.yaml" else ["train.epochs=null", "train.steps=6"]
+    )
+    if name == "quebec_french_training.yaml":
+        settings += ["train.stride=8", "train.min_tokens=8"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    with as_file(files("textmill").joinpath("recipes", name)) as path:
+        assert main(["train", str(path), "--output_dir", str(tmp_path / "run"), *options]) == 0
+    summary = json.loads((tmp_path / "run/model/training_summary.json").read_text())
+    lines = (tmp_path / "run/checkpoints/metrics.jsonl").read_text().splitlines()
+    losses = [row["loss"] for row in map(json.loads, lines) if "loss" in row]
+    assert summary["steps"] == len(losses) == 6
+    assert losses[-1] < losses[0] - (0.5 if summary["method"] == "full" else 0.03)
+    assert summary["validation_loss"] < losses[0]
+    if summary["method"] == "full":
+        after = load_file(tmp_path / "run/model/model.safetensors")
+        assert all(not torch.equal(after[key], before[key].to(after[key].dtype)) for key in before)
+        assert summary["trainable_parameters"] == summary["parameters"]
+    else:
+        assert (tmp_path / "run/model/adapter_model.safetensors").is_file()
+        assert summary["trainable_parameters"] < 0.3 * summary["parameters"]
