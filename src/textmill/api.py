@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import duckdb
     import torch.utils.data
 
-    from textmill.pipeline.progress import Progress
     from textmill.recipe import Recipe
+    from textmill.steps.progress import Progress
     from textmill.workspace import Workspace
 
 

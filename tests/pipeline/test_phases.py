@@ -15,7 +15,7 @@ import pytest
 from tests.pipeline.run_folder import HERE, committed, counts, on_disk, recipe, steps
 from tests.pipeline.test_run import expected_counts
 from textmill.pipeline import phases, plan_recipe, run_recipe, tables
-from textmill.pipeline.progress import Silence
+from textmill.steps.progress import Silence
 from textmill.workspace import Workspace, connect, verify
 from textmill.workspace.storage import Storage
 

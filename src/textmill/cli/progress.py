@@ -23,7 +23,7 @@ _AT_ONCE = 0.5
 class TerminalProgress:
     """Shows what a run is doing, on standard error.
 
-    Implements ``textmill.pipeline.progress.Progress``. Use as a context manager, so that the terminal is left
+    Implements ``textmill.steps.progress.Progress``. Use as a context manager, so that the terminal is left
     in order whatever happens.
 
     Args:

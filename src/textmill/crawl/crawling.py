@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from textmill.crawl.answers import Judge
 from textmill.crawl.archive import Archive
@@ -27,6 +27,7 @@ from textmill.crawl.sealing import Sealed, break_seal, read_seal, seal
 from textmill.crawl.settings import CrawlSettings
 from textmill.crawl.spool import Spool
 from textmill.errors import UserError
+from textmill.steps.progress import Progress, Silence
 from textmill.web.urls import split_url
 from textmill.workspace.lock import RunLock
 from textmill.workspace.storage import Storage, user_errors
@@ -34,40 +35,12 @@ from textmill.workspace.storage import Storage, user_errors
 _SHOW_SECONDS = 0.5
 
 
-class Watcher(Protocol):
-    """Shows how a crawl stands; ``textmill.pipeline.progress.Progress`` is one."""
-
-    def start(self, label: str, total: float, unit: str) -> None:
-        """A crawl begins."""
-
-    def update(self, text: str, done: float, total: float, **numbers: float) -> None:
-        """It stands at ``done`` of ``total`` pages."""
-
-    def finish(self, label: str, summary: str) -> None:
-        """It is finished."""
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-
-
-class Unwatched:
-    """Watches nothing."""
-
-    def start(self, label: str, total: float, unit: str) -> None:
-        """Nothing."""
-
-    def update(self, text: str, done: float, total: float, **numbers: float) -> None:
-        """Nothing."""
-
-    def finish(self, label: str, summary: str) -> None:
-        """Nothing."""
-
-    def say(self, text: str) -> None:
-        """Nothing."""
-
-
 def crawl(
-    settings: CrawlSettings, folder: Path | str, watcher: Watcher | None = None, *, retry_failed: bool = False
+    settings: CrawlSettings,
+    folder: Path | str,
+    progress: Progress | None = None,
+    *,
+    retry_failed: bool = False,
 ) -> Sealed:
     """Crawl into ``folder`` until the crawl is finished, and seal it.
 
@@ -77,14 +50,14 @@ def crawl(
     Args:
         settings: what to crawl, and how.
         folder: a local folder, made if need be.
-        watcher: told how it stands.
+        progress: told how it stands.
         retry_failed: whether what failed for a reason that may have passed (:data:`PASSING`) is tried again.
 
     Raises:
         UserError: seeds or domains cannot be read, the folder cannot be written, or holds another crawl.
         KeyboardInterrupt: it was stopped by SIGINT or SIGTERM, everything that had come being kept.
     """
-    watcher = watcher or Unwatched()
+    progress = progress or Silence()
     folder = Path(folder)
     seeds, domains = seed_addresses(settings), allowed_domains(settings)
     with user_errors(str(folder), making=True):
@@ -96,7 +69,7 @@ def crawl(
             return sealed
         _check_goal(folder, goal)
         break_seal(folder)
-        return _Crawl(settings, folder, seeds, domains, goal, watcher, retry_failed).run()
+        return _Crawl(settings, folder, seeds, domains, goal, progress, retry_failed).run()
 
 
 @dataclass
@@ -106,7 +79,7 @@ class _Crawl:
     seeds: list[str]
     domains: list[str]
     goal: dict[str, Any]
-    watcher: Watcher
+    progress: Progress
     retry_failed: bool
 
     def run(self) -> Sealed:
@@ -118,15 +91,15 @@ class _Crawl:
             self._begin(frontier)
             archive = Archive(self.folder, frontier, settings.warc_bytes, _about(settings))
             if archive.taken_back:
-                self.watcher.say(f"{archive.taken_back:,} pages were lost by the disk and are fetched again")
+                self.progress.say(f"{archive.taken_back:,} pages were lost by the disk and are fetched again")
             keeper = Keeper(frontier, archive, Judge(settings, scope), previous, settings.retries)
             spool = Spool(self.folder)
             keeper.take_up(spool.answers())
             spool.clear()
             self._engine(keeper, spool)
             archive.close()
-            sealed = seal(self.folder, frontier, settings, self.watcher.say)
-            self.watcher.finish("crawl", f"{sealed.totals['archived']:,} pages")
+            sealed = seal(self.folder, frontier, settings, self.progress.say)
+            self.progress.finish("crawl", f"{sealed.totals['archived']:,} pages")
             return sealed
         except sqlite3.OperationalError as error:
             if "disk is full" not in str(error):
@@ -141,16 +114,16 @@ class _Crawl:
         frontier.db.execute("UPDATE hosts SET is_full = 0 WHERE is_full")
         frontier.add([Link(url, split_url(url).origin, 0) for url in self.seeds])
         if self.retry_failed:
-            self.watcher.say(f"{frontier.try_again(PASSING):,} addresses are tried again")
+            self.progress.say(f"{frontier.try_again(PASSING):,} addresses are tried again")
         frontier.commit()
 
     def _engine(self, keeper: Keeper, spool: Spool) -> None:
         totals = keeper.frontier.totals()
         archived = sum(count for (kind, state, _), count in totals.items() if kind == 0 and state == ARCHIVED)
         engine = Engine(self.settings, keeper, spool, archived)
-        self.watcher.start("crawl", self.settings.max_pages or 0, "pages")
+        self.progress.start("crawl", self.settings.max_pages or 0, "pages")
         if not self.settings.contact and not self.settings.allow_addresses:
-            self.watcher.say("no contact is given: --contact tells webmasters who crawls and whom to tell")
+            self.progress.say("no contact is given: --contact tells webmasters who crawls and whom to tell")
         self._begun, self._archived_before = time.monotonic(), archived
         stopped = _run(engine, lambda: self._show(engine))
         spool.close()
@@ -165,7 +138,7 @@ class _Crawl:
         if seconds > 1:
             numbers["pages_per_second"] = (standing.archived - self._archived_before) / seconds
         numbers |= dict(standing.errors.most_common(4))
-        self.watcher.update("crawl", standing.archived, self.settings.max_pages or 0, **numbers)
+        self.progress.update("crawl", standing.archived, self.settings.max_pages or 0, **numbers)
 
 
 def _run(engine: Engine, show: Callable[[], None]) -> bool:

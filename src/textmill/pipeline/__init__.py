@@ -17,7 +17,7 @@
 """
 
 from textmill.pipeline.plan import PassPlan, Plan, plan_recipe
-from textmill.pipeline.progress import Progress, Silence
 from textmill.pipeline.run import run_recipe
+from textmill.steps.progress import Progress, Silence
 
 __all__ = ["PassPlan", "Plan", "Progress", "Silence", "plan_recipe", "run_recipe"]

@@ -11,9 +11,9 @@ from typing import Any
 from textmill.errors import UserError
 from textmill.pipeline.engine import Crash, Engine
 from textmill.pipeline.inline import InlineEngine
-from textmill.pipeline.progress import Progress
 from textmill.recipe import Recipe
 from textmill.steps import StageResult
+from textmill.steps.progress import Progress
 from textmill.tokenizer.folder import tokenizer_files
 from textmill.tokenizer.load import load_encoder
 from textmill.tokens.adopt import adopt_tokens

@@ -18,12 +18,12 @@ from textmill.pipeline.items import Item, split_items
 from textmill.pipeline.local import LocalEngine
 from textmill.pipeline.phases import answers_only, notes_of
 from textmill.pipeline.plan import PassPlan, plan_recipe
-from textmill.pipeline.progress import Progress, Silence
 from textmill.pipeline.quarantine import Quarantine
 from textmill.pipeline.settings_codec import encode
 from textmill.pipeline.stage_context import run_stage
 from textmill.pipeline.waves import Wave, waves
 from textmill.recipe import Recipe, dump_recipe
+from textmill.steps.progress import Progress, Silence
 from textmill.workspace import Commit, Manifest, PassRecord, Workspace
 from textmill.workspace.commits import check_chain
 from textmill.workspace.failures import first_failure

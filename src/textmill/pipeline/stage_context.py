@@ -13,9 +13,9 @@ from typing import Any
 from textmill.errors import UserError
 from textmill.pipeline.engine import Crash, Engine
 from textmill.pipeline.plan import PassPlan
-from textmill.pipeline.progress import Progress
 from textmill.recipe import Recipe
 from textmill.steps import Stage, StageResult
+from textmill.steps.progress import Progress
 from textmill.workspace import Commit, FileRecord, Manifest, PassRecord, Workspace
 
 EVENTS = "events"

@@ -6,37 +6,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from textmill.quickstart.articles import installed_articles
 from textmill.quickstart.server import serve
 from textmill.quickstart.site import MOVED, render_site, write_site
+from textmill.steps.progress import Progress
 
 PORT = 8707
 """Of loopback, where it is free: addresses, and with them the ids of documents, are then the same in every run."""
 
 
-class Watcher(Protocol):
-    """Shows how far the site is; ``textmill.pipeline.progress.Progress`` is one."""
-
-    def start(self, label: str, total: float, unit: str) -> None:
-        """The work begins."""
-
-    def advance(self, done: float) -> None:
-        """So much more is done."""
-
-    def finish(self, label: str, summary: str) -> None:
-        """It is finished."""
-
-
 @contextmanager
 def hosted_site(
-    watcher: Watcher, max_source_bytes: int, processes: int = 1, port: int = PORT
+    progress: Progress, max_source_bytes: int, processes: int = 1, port: int = PORT
 ) -> Iterator[str]:
     """Make the site in a temporary folder and serve it on loopback.
 
     Args:
-        watcher: told how it goes.
+        progress: told how it goes.
         max_source_bytes: source code whose documentation becomes pages, in bytes.
         processes: how many read it at a time.
         port: where to serve; another one if it is taken.
@@ -49,10 +36,10 @@ def hosted_site(
         OSError: there is no room for some 30 MB of pages.
     """
     with tempfile.TemporaryDirectory(prefix="textmill-site-") as folder:
-        watcher.start("site: installed documentation as web pages", max_source_bytes, "bytes")
-        articles = installed_articles(max_source_bytes, processes, watcher.advance)
+        progress.start("site: installed documentation as web pages", max_source_bytes, "bytes")
+        articles = installed_articles(max_source_bytes, processes, progress.advance)
         site = render_site(articles)
         write_site(site, Path(folder))
         with serve(Path(folder), port, MOVED) as address:
-            watcher.finish("site", f"{len(site):,} pages at {address}")
+            progress.finish("site", f"{len(site):,} pages at {address}")
             yield address

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from textmill.crawl.settings import CrawlSettings
 from textmill.errors import UserError
 from textmill.steps.context import StepContext
+from textmill.steps.progress import Progress
 from textmill.steps.settings import ByteSize, InputPath
 from textmill.steps.source import SourceReader, SourceSettings, Split
 
@@ -47,7 +48,7 @@ class Crawl(CrawlSettings, SourceSettings):
         """Everything but what decides how pages are read: what was crawled has its own identity in the seal."""
         return tuple(name for name in cls.model_fields if name not in ("label", "max_document_bytes"))
 
-    def gather(self, folder: Path | None, progress: Any) -> Crawl:
+    def gather(self, folder: Path | None, progress: Progress) -> Crawl:
         """Crawl, or go on crawling, until the crawl is sealed."""
         from textmill.crawl.crawling import crawl
         from textmill.crawl.sealing import read_seal

@@ -20,6 +20,7 @@ from textmill.steps.settings import Settings
 
 if TYPE_CHECKING:
     from textmill.documents import Document, Dropped, Failure
+    from textmill.steps.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class SourceSettings(Settings):
     gathers: ClassVar[bool] = False
     """Whether :meth:`gather` has something to do, which may take days."""
 
-    def gather(self, folder: Path | None, progress: Any) -> SourceSettings:
+    def gather(self, folder: Path | None, progress: Progress) -> SourceSettings:
         """Bring the input to this machine, before a run plans; what a former call gathered is not gathered again.
 
         Args:
             folder: local folder of the run for it; None where the run folder is not local.
-            progress: ``textmill.pipeline.progress.Progress``.
+            progress: told how it goes.
 
         Returns:
             The same source, which now reads what was gathered; this one where there was nothing to gather.
