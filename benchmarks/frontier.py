@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import machine
-from textmill.crawl.frontier import Frontier, Link, Settled
+from textmill.crawl.frontier import Frontier
+from textmill.crawl.frontier_rows import Link, Settled
 from textmill.crawl.outcomes import ARCHIVED
 
 LINKS = 50

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textmill.crawl.frontier import Frontier, Link, Settled
+from textmill.crawl.frontier import Frontier
+from textmill.crawl.frontier_rows import Link, Settled
 from textmill.crawl.outcomes import ARCHIVED, FAILED, QUEUED, REFUSED
 from textmill.errors import UserError
 

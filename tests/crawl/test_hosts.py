@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from textmill.crawl.frontier import HostRecord
+from textmill.crawl.frontier_rows import HostRecord
 from textmill.crawl.hosts import Host, RulesRead
 from textmill.crawl.settings import CrawlSettings
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from textmill.crawl.answers import Answer
 from textmill.crawl.fetching import Fetched
-from textmill.crawl.frontier import Job
+from textmill.crawl.frontier_rows import Job
 from textmill.crawl.outcomes import FAILED, Fault
 from textmill.crawl.spool import Spool
 

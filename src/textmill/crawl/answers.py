@@ -9,7 +9,7 @@ from time import time
 
 from textmill.crawl.contents import unpack
 from textmill.crawl.fetching import Fetched, joined_headers
-from textmill.crawl.frontier import PAGE, SITEMAP, Job, Link
+from textmill.crawl.frontier_rows import PAGE, SITEMAP, Job, Link
 from textmill.crawl.opt_outs import judge as judge_wishes
 from textmill.crawl.opt_outs import robots_tag
 from textmill.crawl.outcomes import ARCHIVED, FAILED, REDIRECTED, REFUSED, Fault

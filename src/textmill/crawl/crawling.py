@@ -18,7 +18,8 @@ from typing import Any
 from textmill.crawl.answers import Judge
 from textmill.crawl.archive import Archive
 from textmill.crawl.engine import Engine
-from textmill.crawl.frontier import Frontier, Link
+from textmill.crawl.frontier import Frontier
+from textmill.crawl.frontier_rows import Link
 from textmill.crawl.keeping import Keeper
 from textmill.crawl.outcomes import ARCHIVED, PASSING
 from textmill.crawl.previous import FRONTIER_FILE, Previous

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from textmill.crawl.answers import Answer, retry_after
 from textmill.crawl.fetching import Fetched, Fetcher
-from textmill.crawl.frontier import PAGE, Job
+from textmill.crawl.frontier_rows import PAGE, Job
 from textmill.crawl.hosts import MAX_FAILURES, ROBOTS_SECONDS, Host, RulesRead
 from textmill.crawl.keeping import Batch, Keeper, Reply, Want
 from textmill.crawl.outcomes import FAILED, REFUSED, Fault

@@ -18,21 +18,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from textmill.crawl.budgets import SCHEMA as BUDGETS
+from textmill.crawl.budgets import Budgets
+from textmill.crawl.frontier_rows import PAGE, SITEMAP, HostRecord, Job, Link, Settled, url_key
 from textmill.crawl.outcomes import ARCHIVED, FAILED, QUEUED, REFUSED
+from textmill.crawl.recent import Recent
 from textmill.errors import UserError
 
 FORMAT = 1
-PAGE, SITEMAP = 0, 1
 _CACHE_KIB = 48 * 1024
-_RECENT = 65_536
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -51,112 +48,12 @@ CREATE TABLE hosts (
     robots BLOB, robots_state TEXT, robots_time REAL, tdm BLOB
 );
 CREATE INDEX hosts_by_turn ON hosts (turn) WHERE waiting > 0 AND is_full = 0;
-CREATE TABLE budgets (key BLOB PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE totals (kind INTEGER, state INTEGER, reason TEXT, addresses INTEGER NOT NULL,
     PRIMARY KEY (kind, state, reason)) WITHOUT ROWID;
 CREATE TABLE skipped (reason TEXT PRIMARY KEY, links INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (name TEXT PRIMARY KEY, series TEXT NOT NULL, number INTEGER NOT NULL, length INTEGER NOT NULL,
     records INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 """
-
-
-@dataclass(slots=True)
-class Link:
-    """An address to add. (Not frozen: a crawl makes millions, and freezing triples what one costs.)
-
-    Attributes:
-        url: canonical.
-        origin: of its host.
-        depth: links from a seed.
-        via: id of the page that links to it, if any.
-        redirects: redirects that led to it in a row.
-        kind: PAGE or SITEMAP.
-        trap: a reason of :data:`textmill.crawl.outcomes.REASONS` if it is refused at once.
-        detail: what exactly.
-    """
-
-    url: str
-    origin: str
-    depth: int
-    via: int | None = None
-    redirects: int = 0
-    kind: int = PAGE
-    trap: str | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What an earlier crawl has of an address.
-
-    Attributes:
-        etag, modified: its validators.
-        digest: of its payload.
-        fetched: when, in seconds since 1970.
-        place: JSON list of folder, file, offset and length of the record that holds it whole.
-    """
-
-    etag: str | None
-    modified: str | None
-    digest: str | None
-    fetched: float
-    place: str
-
-
-@dataclass(slots=True)
-class Job:
-    """A leased address."""
-
-    id: int
-    url: str
-    depth: int
-    redirects: int
-    attempts: int
-    kind: int
-    rank: int
-    host: int
-    via: str | None
-    earlier: Earlier | None = None
-
-
-@dataclass(slots=True)
-class HostRecord:
-    """What the frontier keeps of a host."""
-
-    id: int
-    origin: str
-    archived: int
-    pause_until: float
-    failures: int
-    given_up: str | None
-    robots: bytes | None
-    robots_state: str | None
-    robots_time: float | None
-    tdm: bytes | None
-
-
-@dataclass(slots=True)
-class Settled:
-    """What became of a leased address: the columns of its row."""
-
-    job: Job
-    state: int
-    reason: str
-    detail: str | None = None
-    status: int | None = None
-    fetched: float | None = None
-    file: str | None = None
-    offset: int | None = None
-    length: int | None = None
-    digest: str | None = None
-    etag: str | None = None
-    modified: str | None = None
-    refers: str | None = None
-
-
-def url_key(url: str) -> bytes:
-    """The 128-bit key of a canonical address: two of a billion share one with probability 1e-21."""
-    return blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Frontier:
@@ -176,12 +73,11 @@ class Frontier:
 
     def __init__(self, path: Path, max_per_prefix: int = 2**62, max_per_path: int = 2**62) -> None:
         self._path = path
-        self._max_per_prefix = max_per_prefix
-        self._max_per_path = max_per_path
         fresh = not path.exists()
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         try:
             self._open(fresh)
+            self._budgets = Budgets(self.db, max_per_prefix, max_per_path)
         except sqlite3.DatabaseError as error:
             raise UserError(
                 "the frontier of this crawl cannot be read", where=str(path), found=str(error)
@@ -198,7 +94,7 @@ class Frontier:
         run("PRAGMA wal_autocheckpoint=4000")
         run("PRAGMA journal_size_limit=67108864")
         if fresh or not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            self.db.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
+            self.db.executescript("BEGIN;" + _SCHEMA + BUDGETS + "COMMIT;")
             self.set_meta("format", FORMAT)
         found = self.meta("format")
         if found != FORMAT:
@@ -211,9 +107,7 @@ class Frontier:
         self._next_id = int(run("SELECT coalesce(max(id), 0) + 1 FROM urls").fetchone()[0])
         self._turn = int(run("SELECT coalesce(max(turn), 0) + 1 FROM hosts").fetchone()[0])
         self.waiting = int(run("SELECT coalesce(sum(waiting), 0) FROM hosts WHERE waiting > 0").fetchone()[0])
-        self._hosts: _Recent[str, int] = _Recent()
-        self._used: _Recent[str, int] = _Recent()
-        self._dirty: dict[str, int] = {}
+        self._hosts: Recent[str, int] = Recent()
         self._waiting: dict[int, int] = {}
         self._totals: dict[tuple[int, int, str], int] = {}
         self._skipped: dict[str, int] = {}
@@ -245,10 +139,7 @@ class Frontier:
             "UPDATE hosts SET waiting = waiting + ? WHERE id = ?",
             [(n, h) for h, n in self._waiting.items() if n],
         )
-        many(
-            "INSERT INTO budgets VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET used = excluded.used",
-            [(url_key(name), used) for name, used in self._dirty.items()],
-        )
+        self._budgets.write()
         many(
             "INSERT INTO totals VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET addresses = addresses + excluded.addresses",
@@ -258,7 +149,7 @@ class Frontier:
             "INSERT INTO skipped VALUES (?, ?) ON CONFLICT DO UPDATE SET links = links + excluded.links",
             self._skipped.items(),
         )
-        for gathered in (self._waiting, self._dirty, self._totals, self._skipped):
+        for gathered in (self._waiting, self._totals, self._skipped):
             gathered.clear()
 
     # --- adding ----------------------------------------------------------------------------------------------
@@ -281,7 +172,7 @@ class Frontier:
             self._next_id += 1
             host = self._host(link.origin)
             known.append((key, number))
-            trap, detail = (link.trap, link.detail) if link.trap else self._over_budget(link)
+            trap, detail = (link.trap, link.detail) if link.trap else self._budgets.use(link)
             state = REFUSED if trap else QUEUED
             urls.append(
                 (number, link.url, host, link.kind, link.depth, link.via, link.redirects, state, trap, detail)
@@ -317,33 +208,6 @@ class Frontier:
             number = int(row[0])
             self._hosts.put(origin, number)
         return number
-
-    def _over_budget(self, link: Link) -> tuple[str | None, str | None]:
-        if link.kind != PAGE:
-            return None, None
-        path, mark, _ = link.url[len(link.origin) :].partition("?")
-        end = path.find("/", 1)
-        prefix = link.origin + (path[: end + 1] if end > 0 else "/")
-        if self._use(prefix, self._max_per_prefix):
-            return "prefix_budget", f"more than {self._max_per_prefix:,} addresses below {prefix}"
-        if mark and self._use(f"{link.origin}{path}?", self._max_per_path):
-            return "path_budget", f"more than {self._max_per_path:,} queries of {link.origin}{path}"
-        return None, None
-
-    def _use(self, name: str, most: int) -> bool:
-        """Use one of a budget; True if there is none left."""
-        used = self._used.get(name)
-        if used is None:
-            used = self._dirty.get(name)
-        if used is None:
-            row = self.db.execute("SELECT used FROM budgets WHERE key = ?", (url_key(name),)).fetchone()
-            used = int(row[0]) if row else 0
-        if used >= most:
-            self._used.put(name, used)
-            return True
-        self._used.put(name, used + 1)
-        self._dirty[name] = used + 1
-        return False
 
     # --- leasing and settling --------------------------------------------------------------------------------
 
@@ -519,26 +383,3 @@ class Frontier:
     def _count(self, kind: int, state: int, reason: str, by: int = 1) -> None:
         key = (kind, state, reason)
         self._totals[key] = self._totals.get(key, 0) + by
-
-
-class _Recent(Generic[Key, Value]):
-    """What was used lately: two generations of at most ``_RECENT`` entries each."""
-
-    def __init__(self) -> None:
-        self._young: dict[Key, Value] = {}
-        self._old: dict[Key, Value] = {}
-
-    def get(self, key: Key) -> Value | None:
-        """The value of ``key``, if it was used lately."""
-        value = self._young.get(key)
-        if value is None:
-            value = self._old.get(key)
-            if value is not None:
-                self.put(key, value)
-        return value
-
-    def put(self, key: Key, value: Value) -> None:
-        """Keep a value."""
-        if len(self._young) >= _RECENT:
-            self._old, self._young = self._young, {}
-        self._young[key] = value

@@ -11,7 +11,7 @@ from textmill.crawl.opt_outs import TdmFile
 from textmill.crawl.robots import Robots
 
 if TYPE_CHECKING:
-    from textmill.crawl.frontier import HostRecord, Job
+    from textmill.crawl.frontier_rows import HostRecord, Job
     from textmill.crawl.settings import CrawlSettings
 
 ROBOTS_SECONDS = 24 * 3600.0

@@ -22,7 +22,8 @@ from typing import Any
 from textmill.crawl.answers import Answer, Judge, Verdict
 from textmill.crawl.archive import DIAGNOSTICS, PAGES, Archive
 from textmill.crawl.fetching import Fetched
-from textmill.crawl.frontier import PAGE, Earlier, Frontier, HostRecord, Job, Settled
+from textmill.crawl.frontier import Frontier
+from textmill.crawl.frontier_rows import PAGE, Earlier, HostRecord, Job, Settled
 from textmill.crawl.outcomes import ARCHIVED, Fault
 from textmill.crawl.previous import Previous
 from textmill.crawl.records import diagnostic_records, page_records, revisit_records

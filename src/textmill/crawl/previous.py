@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from textmill.crawl.archive import FOLDER
-from textmill.crawl.frontier import Earlier, url_key
+from textmill.crawl.frontier_rows import Earlier, url_key
 from textmill.crawl.outcomes import ARCHIVED
 from textmill.errors import UserError
 

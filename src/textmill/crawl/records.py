@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textmill.crawl.fetching import Fetched
-from textmill.crawl.frontier import Earlier, Job
+from textmill.crawl.frontier_rows import Earlier, Job
 from textmill.web.warc_writing import (
     IDENTICAL_PAYLOAD,
     SERVER_NOT_MODIFIED,

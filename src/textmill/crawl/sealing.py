@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from textmill.crawl.archive import FOLDER, PAGES
-from textmill.crawl.frontier import PAGE, Frontier
+from textmill.crawl.frontier import Frontier
+from textmill.crawl.frontier_rows import PAGE
 from textmill.crawl.outcomes import ARCHIVED, OUTCOMES
 from textmill.crawl.settings import CrawlSettings
 from textmill.errors import ConservationError, UserError

@@ -28,7 +28,7 @@ from typing import Any
 
 from textmill.crawl.answers import Answer
 from textmill.crawl.fetching import Fetched
-from textmill.crawl.frontier import Job
+from textmill.crawl.frontier_rows import Job
 from textmill.crawl.outcomes import Fault
 
 _HEADER = struct.Struct("<4sI4I")
