@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.train.small_models import TEXT, make_gpt2, make_llama, make_tokenizer
+from textmill.cli import main
 from textmill.errors import UserError
 from textmill.export.gguf import export_gguf, gguf_name, tensors_of
 from textmill.export.gguf_vocabulary import CONTROL, NORMAL, UNUSED, read_vocabulary
 from textmill.model.config import LlamaConfig
-from textmill.model.hf import save_folder
+from textmill.model.hf import load_folder, save_folder
 from textmill.model.llama import Llama
 
 
@@ -54,8 +56,8 @@ def test_the_tokenizer_inside_gives_the_same_ids(folder: Path, tmp_path: Path) -
     assert inside.eos_token_id == 0
 
 
-@pytest.mark.parametrize("qk_norm", [False, True])
-def test_own_models_with_and_without_normed_queries(qk_norm: bool, tmp_path: Path) -> None:
+def own_model(folder: Path, qk_norm: bool) -> Path:
+    """A model of ours with weights that all matter, and a tokenizer beside it."""
     config = LlamaConfig(
         vocab_size=400,
         hidden_size=64,
@@ -78,8 +80,15 @@ def test_own_models_with_and_without_normed_queries(qk_norm: bool, tmp_path: Pat
                 torch.nn.init.normal_(parameter, std=0.05)
             elif name.endswith("norm.weight"):
                 torch.nn.init.uniform_(parameter, 0.5, 1.5)
-    made = make_tokenizer(tmp_path / "folder")
+    made = make_tokenizer(folder)
     save_folder(model, made)
+    return made
+
+
+@pytest.mark.parametrize("qk_norm", [False, True])
+def test_own_models_with_and_without_normed_queries(qk_norm: bool, tmp_path: Path) -> None:
+    made = own_model(tmp_path / "folder", qk_norm)
+    model = load_folder(made)
     export_gguf(made, tmp_path / "out" / "model.gguf", precision="f32")
     back = AutoModelForCausalLM.from_pretrained(tmp_path / "out", gguf_file="model.gguf")
     tokens = torch.arange(40)[None] * 11 % 400
@@ -88,6 +97,37 @@ def test_own_models_with_and_without_normed_queries(qk_norm: bool, tmp_path: Pat
     names = [name for name, _ in tensors_of(tmp_path / "out" / "model.gguf")]
     assert ("blk.0.attn_q_norm.weight" in names) == qk_norm
     assert "output.weight" not in names
+
+
+@pytest.mark.parametrize(
+    ("precision", "qk_norm", "close"), [("f32", False, 1e-5), ("q8_0", False, 3e-2), ("f32", True, 1e-5)]
+)
+def test_llama_cpp_computes_and_says_the_same(
+    precision: str, qk_norm: bool, close: float, tmp_path: Path
+) -> None:
+    """llama.cpp keeps keys and values in float16 unless told otherwise, and cuts texts by its own code."""
+    llama_cpp = pytest.importorskip("llama_cpp", reason="needs llama-cpp-python", exc_type=ImportError)
+    made = own_model(tmp_path / "folder", qk_norm)
+    file = tmp_path / "model.gguf"
+    assert main(["export", "--gguf", str(file), "--model", str(made), "--precision", precision]) == 0
+    theirs = llama_cpp.Llama(
+        str(file), n_ctx=256, n_threads=1, logits_all=True, verbose=False,
+        type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(made).eval()
+    own = Tokenizer.from_file(str(made / "tokenizer.json"))
+    for text in [*TEXT, "l'œuvre, 12 345 fois !"]:
+        ids = own.encode(text).ids[:40]
+        assert theirs.tokenize(text.encode(), add_bos=False, special=False)[:40] == ids
+        theirs.reset()
+        theirs.eval(ids)
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0].numpy()
+        np.testing.assert_allclose(theirs.scores[: len(ids)], logits, atol=close, rtol=0)
+        if precision == "f32":
+            greedy = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=12, pad_token_id=0)
+            expected = greedy[0, len(ids) :].tolist()
+            assert list(islice(theirs.generate(ids, temp=0.0), len(expected))) == expected
 
 
 def test_quantised_rows_are_near_the_exact_ones(folder: Path, tmp_path: Path) -> None:
