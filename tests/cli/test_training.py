@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -44,13 +43,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small corpus as the original took it: a file of lines, and JSON lines; some of it to be filtered out."""
     folder = tmp_path_factory.mktemp("corpus")
     chance = random.Random(3)
-    lines = [french(number, chance) for number in range(80)]
+    lines = [french(number, chance) for number in range(44)]
     lines += ["court", "non non non non non non non non non non", "12345 67890 !!! ??? 111", ""]
     lines.append(
         "Voir https://exemple.qc.ca ou moi@exemple.ca pour la suite de cette histoire du rang deux !!!"
     )
     (folder / "a.txt").write_text("\n".join(lines) + "\n", "utf-8")
-    records = [{"sentence": french(number, chance)} for number in range(200, 220)]
+    records = [{"sentence": french(number, chance)} for number in range(200, 212)]
     (folder / "b.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     return folder
 
@@ -74,11 +73,24 @@ def prepared(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def tokens(prepared: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same texts as tokens: where the way from texts is not what a test is about."""
+    folder = tmp_path_factory.mktemp("tokens") / "shards"
+    build = f"tokens build {prepared}/val.txt --unit line --tokenizer {base} --output {folder} --workers 1"
+    assert main(build.split()) == 0
+    return folder
+
+
 FLAGS = (
     "--num_epochs 1 --batch_size 8 --max_length 64 --stride 16 --learning_rate 2e-3 --gradient_accumulation_steps 1 "
     "--use_lora --lora_r 16 --lora_alpha 32 --inspect_data --inspect_samples 5 --seed 42 --save_steps 5 "
-    "--logging_steps 3 --workers 1 --device cpu --set train.threads=1"
+    "--logging_steps 3 --device cpu --set train.threads=1"
 )
+
+
+INLINE = "--set run.engine=inline"
+"""No worker process is started; one test starts some."""
 
 
 def train(*arguments: str) -> int:
@@ -90,13 +102,13 @@ def test_quebec_french_from_text_to_the_output_folder(
     method: str, prepared: Path, base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     texts = [(prepared / name).read_text("utf-8").splitlines() for name in ("train.txt", "val.txt")]
-    assert sum(map(len, texts)) == 101
+    assert sum(map(len, texts)) == 57
     assert not any("exemple.qc.ca" in line or "@" in line for line in texts[0] + texts[1])
     output = tmp_path / "cpt_model"
     code = train(
         f"--train_file {prepared}/train.txt --val_file {prepared}/val.txt --output_dir {output}",
         f"--model_name {base} {FLAGS}",
-        "--use_4bit" if method == "4bit" else "",
+        f"--use_4bit {INLINE}" if method == "4bit" else "--workers 1",
     )
     printed = capfd.readouterr()
     assert code == 0, printed.err
@@ -139,6 +151,8 @@ def test_quebec_french_from_text_to_the_output_folder(
     assert len(adapter["target_modules"]) == 7
 
     # It loads as people load it, and it has learnt.
+    from peft import AutoPeftModelForCausalLM
+
     model = AutoPeftModelForCausalLM.from_pretrained(output).eval()
     tokenizer = AutoTokenizer.from_pretrained(output)
     tokens = torch.tensor([tokenizer(texts[1][0])["input_ids"]])
@@ -153,7 +167,7 @@ def test_the_same_command_again_does_nothing_twice(
     prepared: Path, base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out"
-    command = f"{files} --model_name {base} {FLAGS} --no-inspect-data"
+    command = f"{files} --model_name {base} {FLAGS} {INLINE} --no-inspect-data"
     assert train(command) == 0
     weights = (tmp_path / "out/adapter_model.safetensors").read_bytes()
     printed = capfd.readouterr()
@@ -191,7 +205,8 @@ def test_the_same_command_again_does_nothing_twice(
 
 FULL = (
     "--method full --max_length 32 --stride 0 --batch_size 4 --gradient_accumulation_steps 2 --max_steps 6 "
-    "--learning_rate 5e-5 --device cpu --workers 1 --set train.beta2=0.95 --set train.threads=1 --no-inspect-data"
+    "--learning_rate 5e-5 --device cpu --set run.engine=inline --set train.beta2=0.95 "
+    "--set train.threads=1 --no-inspect-data"
 )
 
 
@@ -237,7 +252,7 @@ def test_full_training_on_token_sequences_and_on_the_texts_they_came_from(
 def test_from_scratch_by_depth(prepared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = train(
         f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out --depth 1 --vocab_size 320 --max_length 32",
-        "--max_steps 2 --batch_size 2 --workers 1 --device cpu --no-inspect-data --set train.threads=1",
+        f"--max_steps 2 --batch_size 2 {INLINE} --device cpu --no-inspect-data --set train.threads=1",
     )
     assert code == 0, capfd.readouterr().err
     config = json.loads((tmp_path / "out/config.json").read_text())
@@ -261,14 +276,12 @@ def test_from_scratch_by_depth(prepared: Path, tmp_path: Path, capfd: pytest.Cap
 def test_mistakes_are_told_by_the_names_of_the_options(
     options: str,
     expected: list[str],
-    prepared: Path,
+    tokens: Path,
     base: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    command = (
-        f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out --model_name {base} {FLAGS} {options}"
-    )
+    command = f"--data {tokens} --output_dir {tmp_path}/out --model_name {base} {FLAGS} {options}"
     assert train(command) == 2
     printed = capfd.readouterr().err
     for word in expected:
@@ -280,7 +293,9 @@ def test_another_vocabulary_is_refused(
     prepared: Path, base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     other = make_tokenizer(tmp_path / "other", texts=["the quick brown fox jumps over the lazy dog"] * 50)
-    command = f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out --model_name {base} {FLAGS}"
+    command = (
+        f"--train_file {prepared}/val.txt --output_dir {tmp_path}/out --model_name {base} {FLAGS} {INLINE}"
+    )
     assert train(command, f"--tokenizer {other}") == 2
     assert "another vocabulary than the model's" in capfd.readouterr().err
 

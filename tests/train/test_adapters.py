@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file
 from tests.train.small_models import make_gpt2, make_llama
 from transformers import AutoModelForCausalLM
@@ -96,6 +95,8 @@ def test_adapters_are_trained_saved_loaded_by_peft_and_merged(
     assert all(
         torch.equal(before[name], value) for name, value in load_file(base / "model.safetensors").items()
     )
+
+    from peft import PeftModel
 
     trained.trainee.model.eval()
     tokens = batch().tokens
@@ -206,6 +207,8 @@ def test_all_linear_and_embeddings(base: Path, tmp_path: Path) -> None:
     one.write(weights, tmp_path)
     back = dict(one.read(tmp_path))
     assert all(torch.equal(back[name], value) for name, value in weights.items())
+    from peft import PeftModel
+
     peft = PeftModel.from_pretrained(load_causal_lm(base), str(tmp_path))
     for name, value in peft.named_parameters():
         if "lora_A" in name or "modules_to_save" in name:

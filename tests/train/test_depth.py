@@ -10,16 +10,23 @@ from textmill.model.llama import Llama
 from textmill.train.depth import DEEPEST, plan_depth
 
 
-@pytest.mark.parametrize("depth", range(1, DEEPEST + 1))
-def test_every_depth_gives_a_model_that_can_be_built(depth: int) -> None:
-    plan = plan_depth(depth, vocab_size=32_000, seq_len=2_048, eos_token_id=0)
+def test_every_depth_has_a_plan() -> None:
+    for depth in range(1, DEEPEST + 1):
+        plan = plan_depth(depth, vocab_size=32_000, seq_len=2_048, eos_token_id=0)
+        heads, kv_heads = plan.config.num_attention_heads, plan.config.num_key_value_heads
+        assert heads % kv_heads == 0, depth
+        assert plan.config.hidden_size == 64 * depth == heads * plan.config.head_dim, depth
+        assert plan.tokens == 20 * plan.config.parameters(), depth
+        assert 2e-4 <= plan.lr <= 3e-3, depth
+        assert plan.batch_size & (plan.batch_size - 1) == 0, depth
+
+
+@pytest.mark.parametrize("depth", [*range(1, 9), 11, 13, 17, 32, 61, DEEPEST])
+def test_models_of_all_sizes_can_be_built(depth: int) -> None:
+    config = plan_depth(depth, vocab_size=32_000, seq_len=2_048, eos_token_id=0).config
     with torch.device("meta"):
-        model = Llama(plan.config)
-    assert sum(p.numel() for p in model.parameters()) == plan.config.parameters()
-    assert plan.config.hidden_size == 64 * depth
-    assert plan.tokens == 20 * plan.config.parameters()
-    assert 2e-4 <= plan.lr <= 3e-3
-    assert plan.batch_size & (plan.batch_size - 1) == 0
+        model = Llama(config)
+    assert sum(p.numel() for p in model.parameters()) == config.parameters()
 
 
 def test_deeper_is_larger_trains_longer_on_larger_batches_at_lower_rates() -> None:

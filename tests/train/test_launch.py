@@ -22,7 +22,14 @@ from textmill.train.templates import write_templates
 def test_a_stage_trains_on_two_processes_as_on_one(tmp_path: Path) -> None:
     done = prepared(tmp_path / "two")
     shutil.copytree(tmp_path / "two", tmp_path / "one")
-    settings = TRAIN | {"optimizer": "adamw", "dtype": "fp32", "epochs": 1, "eps": 1e-4, "watch": []}
+    settings = TRAIN | {
+        "optimizer": "adamw",
+        "dtype": "fp32",
+        "epochs": None,
+        "steps": 12,
+        "eps": 1e-4,
+        "watch": [],
+    }
     numbers = {}
     for name, processes in (("one", 1), ("two", 2)):
         section = TrainSection(**settings, processes=processes)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    trained = run(tmp_path, {"tokens": 150 * 64})
+    trained = run(tmp_path, {"tokens": 100 * 64, "validate_every": 0, "checkpoint_every": 1000})
     curve = [row["loss"] for row in rows(tmp_path) if "loss" in row]
     assert curve[0] > 3
     assert curve[-1] < 0.6 * curve[0]
@@ -119,68 +118,79 @@ def test_what_it_leaves(uninterrupted: Path) -> None:
     assert not list((uninterrupted / "scratch").iterdir())
 
 
+@pytest.fixture(scope="module")
+def with_adamw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adamw")
+    run(folder, {"optimizer": "adamw"})
+    return folder
+
+
 @pytest.mark.parametrize("name", ["muon", "adamw"])
 @pytest.mark.parametrize("stop", [3, 7, 10, 23])
-def test_stopped_and_continued_ends_in_the_same_bits(stop: int, name: str, tmp_path: Path) -> None:
+def test_stopped_and_continued_ends_in_the_same_bits(
+    stop: int, name: str, uninterrupted: Path, with_adamw: Path, tmp_path: Path
+) -> None:
     def killer(_text: str, done: float, _total: float, **_: float) -> None:
         if done == stop:
             raise KilledError
 
     changes = {"optimizer": name}
-    run(tmp_path / "whole", changes)
     said: list[str] = []
     with pytest.raises(KilledError):
-        run(tmp_path / "stopped", changes, progress=killer)
-    run(tmp_path / "stopped", changes, said=said)
+        run(tmp_path, changes, progress=killer)
+    run(tmp_path, changes, said=said)
     assert any("continuing after step" in line for line in said) == (stop > 5)
-    first, second = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
+    whole = {"muon": uninterrupted, "adamw": with_adamw}[name]
+    first, second = weights(whole), weights(tmp_path)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert rows(tmp_path / "whole") == rows(tmp_path / "stopped")
+    assert rows(whole) == rows(tmp_path)
 
 
-CHILD = """
-import sys
+KILLS = """
+import importlib.util, json, os, signal, sys, time
 from pathlib import Path
-from tests.train.test_loop import run
-run(Path(sys.argv[1]), progress=lambda *a, **k: print(a[1], flush=True))
+
+import tensorboardX, torch._dynamo  # each child would import them
+
+spec = importlib.util.spec_from_file_location("kill_test", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+
+endings = []
+for number, after in enumerate((4, 5, 6, 12)):
+    read, write = os.pipe()
+    child = os.fork()  # nothing has been computed here yet: no thread but this one
+    if not child:
+        steps = os.fdopen(write, "w")
+        module.run(Path(sys.argv[2]), progress=lambda *a, **k: print(a[1], file=steps, flush=True))
+        os._exit(0)
+    os.close(write)
+    for line in os.fdopen(read):
+        if float(line) >= after:
+            time.sleep(0.002 * number)  # another place within the step, or within the saving
+            os.kill(child, signal.SIGKILL)
+            break
+    endings.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(endings))
 """
+"""Trains in one process after another and kills each at another step; they share the time that importing takes."""
 
 
 def test_killed_at_any_instant_ends_in_the_same_bits(uninterrupted: Path, tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    (tmp_path / "child.py").write_text(
-        CHILD.replace("from tests.train.test_loop import run", LOAD.format(path=str(Path(__file__))))
+    (tmp_path / "kills.py").write_text(KILLS)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "kills.py", __file__, tmp_path],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=True,
     )
-    kills = 0
-    for after in (4, 5, 6, 12):
-        child = subprocess.Popen(
-            [sys.executable, tmp_path / "child.py", tmp_path],
-            stdout=subprocess.PIPE,
-            cwd=root,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert child.stdout is not None
-        for line in child.stdout:
-            if float(line) >= after:
-                time.sleep(0.002 * kills)  # another place within the step, or within the saving
-                child.send_signal(signal.SIGKILL)
-                break
-        kills += child.wait() == -signal.SIGKILL
-    assert kills >= 3
+    assert json.loads(done.stdout.splitlines()[-1]).count(-signal.SIGKILL) >= 3
     run(tmp_path)
     first, second = weights(uninterrupted), weights(tmp_path)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert rows(uninterrupted) == rows(tmp_path)
-
-
-LOAD = """
-import importlib.util
-spec = importlib.util.spec_from_file_location("kill_test", {path!r})
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-run = module.run
-"""
 
 
 @pytest.mark.parametrize(

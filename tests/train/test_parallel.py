@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,7 +76,7 @@ def tensors(folder: Path, step: int = 8) -> dict[str, torch.Tensor]:
 
 
 def launch(jobs: list[tuple[Path, dict[str, Any]]], processes: int) -> None:
-    """Run trainings one after the other in several processes at once."""
+    """Run trainings one after the other in several processes at once; one process imports, and forks all of them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -82,24 +85,46 @@ def launch(jobs: list[tuple[Path, dict[str, Any]]], processes: int) -> None:
         "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": str(processes),
         "DS_ACCELERATOR": "cpu", "GLOO_SOCKET_IFNAME": "lo",
     }  # fmt: skip
-    children = [
-        subprocess.Popen(
-            [sys.executable, __file__, written, str(port)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(processes)
-    ]
-    outputs = [child.communicate(timeout=250)[0] for child in children]
-    for child, output in zip(children, outputs, strict=True):
-        assert child.returncode == 0, output[-4000:]
+    done = subprocess.run(
+        [sys.executable, __file__, written, str(port)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+PRELOADED = ("torch._dynamo", "textmill.train.parallel.ddp", "textmill.train.parallel.fsdp")
+"""What every one of the processes would import."""
 
 
 def main() -> None:
+    """Fork the processes, before anything is computed, and wait for them."""
+    for name in PRELOADED:
+        import_module(name)
+    children = []
+    for rank in range(int(os.environ["WORLD_SIZE"])):
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_PORT": sys.argv[2]}
+        children.append(os.fork())
+        if not children[-1]:
+            train_all()
+            sys.stdout.flush()
+            os._exit(0)
+    endings = []
+    for _ in children:
+        endings.append(os.waitstatus_to_exitcode(os.wait()[1]))
+        if endings[-1]:  # the others wait for it
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGTERM)
+    sys.exit(max(map(abs, endings)))
+
+
+def train_all() -> None:
     """In one of the processes."""
-    os.environ["MASTER_PORT"] = sys.argv[2]
     torch.distributed.init_process_group("gloo")
     for folder, changes in json.loads(sys.argv[1]):
         run(Path(folder), changes)

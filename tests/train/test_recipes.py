@@ -124,7 +124,7 @@ def test_training(name: str, changes: tuple[str, ...], base: Path, pages: Path, 
     settings = [
         f"sources=[{{files: {{paths: {pages}/train.jsonl}}}}]", f"tokenizer.use={base}", f"train.from={base}",
         "tokens.seq_len=32", "tokens.split.validation=0.3", "train.lr=2e-2", "train.warmup=0", "train.batch_size=4",
-        "train.micro_batch_size=2", "train.device=cpu", "train.threads=1", "train.log_every=1", "run.workers=1",
+        "train.micro_batch_size=2", "train.device=cpu", "train.threads=1", "train.log_every=1", "run.engine=inline",
         "train.watch=[tensorboard]", *changes,
     ]  # fmt: skip
     settings += (

@@ -105,10 +105,10 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     ("stage", "dtype", "how"),
     [
         (1, "fp32", "skip"),
-        (2, "bf16", "skip"),
-        (2, "offload", "skip"),
         (3, "fp32", "roll_back"),
-        (3, "fp16", "skip"),
+        pytest.param(2, "bf16", "skip", marks=pytest.mark.slow),
+        pytest.param(2, "offload", "skip", marks=pytest.mark.slow),
+        pytest.param(3, "fp16", "skip", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("kind", ["loss", "gradient"])
@@ -167,7 +167,7 @@ def no_piece_stays_whole(tmp_path: Path) -> str:
     return str(file)
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_weights_in_pieces_train_and_continue_as_whole_ones(
     tied: bool, no_piece_stays_whole: str, tmp_path: Path
 ) -> None:
@@ -187,7 +187,7 @@ def test_weights_in_pieces_train_and_continue_as_whole_ones(
             torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_adapters_are_those_of_one_process(stage: int, no_piece_stays_whole: str, tmp_path: Path) -> None:
     base = make_llama(tmp_path / "base", 50, hidden_size=32, intermediate_size=48)
     zero = {"parallel": "deepspeed", "deepspeed": {"stage": stage, "config": no_piece_stays_whole}}

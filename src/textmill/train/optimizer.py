@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 OptimizerName = Literal["adamw", "muon"]
 
@@ -124,18 +123,16 @@ class Muon(torch.optim.Optimizer):
 
 def _orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
     """Each of them; of those that are shared out among processes (FSDP2), every process computes the whole."""
-    whole = torch.stack([_whole(matrix) for matrix in matrices])
-    found = list(orthogonalise(whole).unbind())
+    if not hasattr(matrices[0], "full_tensor"):
+        return list(orthogonalise(torch.stack(list(matrices))).unbind())
+    from torch.distributed.tensor import DTensor, distribute_tensor  # takes a second, and most never need it
+
+    pieces = [matrix for matrix in matrices if isinstance(matrix, DTensor)]
+    found = orthogonalise(torch.stack([piece.full_tensor() for piece in pieces])).unbind()
     return [
-        distribute_tensor(update, matrix.device_mesh, matrix.placements, src_data_rank=None)
-        if isinstance(matrix, DTensor)
-        else update
-        for update, matrix in zip(found, matrices, strict=True)
+        distribute_tensor(update, piece.device_mesh, piece.placements, src_data_rank=None)
+        for update, piece in zip(found, pieces, strict=True)
     ]
-
-
-def _whole(matrix: Tensor) -> Tensor:
-    return matrix.full_tensor() if isinstance(matrix, DTensor) else matrix
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
