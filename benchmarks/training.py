@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
 
 
 def prepare(folder: Path, options: argparse.Namespace) -> None:
-    """First weights, without zeros, and windows of real text as bytes, or random ones where there is none."""
+    """First weights, without zeros, and shuffled windows of real text as bytes, or of random ones where there is none."""
     config = preset_config(options.preset, seq_len=options.seq_len)
     model = Llama(config)
     model.initialise(torch.Generator().manual_seed(0))
@@ -79,7 +79,9 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
                 parameter.normal_(0.0, 0.02, generator=torch.Generator().manual_seed(1))
     save_folder(model, folder / "model")
     needed = options.steps * options.batch * options.seq_len
-    np.save(folder / "windows.npy", tokens(needed).reshape(-1, options.seq_len))
+    windows = tokens(needed).reshape(-1, options.seq_len)
+    # In the order of the text, whole batches come from one document, and losses spike where the next begins.
+    np.save(folder / "windows.npy", np.random.default_rng(0).permutation(windows))
 
 
 def tokens(count: int) -> np.ndarray[Any, Any]:

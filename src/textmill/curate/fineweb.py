@@ -10,8 +10,7 @@ import numpy.typing as npt
 from pydantic import Field, field_validator
 
 from textmill.curate.language import Language
-from textmill.curate.language_codes import language_code
-from textmill.curate.language_profiles import SOURCE, language_profiles
+from textmill.curate.language_profiles import SOURCE, language_profiles, profiled_language
 from textmill.curate.tokens import (
     DICTIONARY_DESCRIPTION,
     TOKENS_DESCRIPTION,
@@ -66,14 +65,7 @@ class FineWeb(Filter):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
-        if value is None or value == "auto":
-            return value
-        code = language_code(value)
-        if code not in language_profiles():
-            raise ValueError(
-                f"nothing is known about the language {value!r}; write auto, or set short_line yourself"
-            )
-        return code
+        return profiled_language(value, otherwise="set short_line yourself")
 
     def files(self) -> list[str]:
         """What is known of languages, and the model that tells them apart."""

@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from textmill.curate.language import Language
-from textmill.curate.language_codes import language_code
-from textmill.curate.language_profiles import SOURCE, LanguageProfile, language_profiles
+from textmill.curate.language_profiles import SOURCE, LanguageProfile, language_profiles, profiled_language
 from textmill.curate.tokens import (
     DICTIONARY_DESCRIPTION,
     TOKENS_DESCRIPTION,
@@ -90,15 +89,11 @@ class GopherQuality(Filter):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
-        if value is None or value == "auto":
-            return value
-        code = language_code(value)
-        if code not in language_profiles():
-            raise ValueError(
-                f"nothing is known about the language {value!r}; write auto, or stop words of your own with "
-                "stop_words and the bounds with min_mean_word_length and max_mean_word_length"
-            )
-        return code
+        return profiled_language(
+            value,
+            otherwise="stop words of your own with stop_words and the bounds with min_mean_word_length and "
+            "max_mean_word_length",
+        )
 
     @model_validator(mode="after")
     def _one_list_of_stop_words(self) -> GopherQuality:

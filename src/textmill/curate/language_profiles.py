@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from textmill.curate.language_codes import language_code
+
 SOURCE = Path(__file__).with_name("data") / "languages.tsv"
 
 
@@ -41,3 +43,21 @@ def language_profiles() -> dict[str, LanguageProfile]:
                 float(length), float(size), kind == "dictionary", tuple(words.split())
             )
     return profiles
+
+
+def profiled_language(value: str | None, otherwise: str) -> str | None:
+    """The code of a language that is named in a recipe; ``auto`` and nothing stay.
+
+    Args:
+        value: a code or name of any standard that :func:`language_code` reads.
+        otherwise: settings that say the same for a language of which nothing is known.
+
+    Raises:
+        ValueError: nothing is known about the language.
+    """
+    if value is None or value == "auto":
+        return value
+    code = language_code(value)
+    if code not in language_profiles():
+        raise ValueError(f"nothing is known about the language {value!r}; write auto, or {otherwise}")
+    return code

@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.inputs import checked
+from textmill.text.inputs import checked_spans
 
 PRIME_1 = np.uint64(0x9E3779B185EBCA87)
 PRIME_2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -40,13 +40,7 @@ def hash_spans(
     Raises:
         ValueError: a span lies outside the buffer or ends before it starts.
     """
-    first = np.ascontiguousarray(starts, np.int64)
-    last = np.ascontiguousarray(ends, np.int64)
-    if first.shape != last.shape:
-        raise ValueError(f"{first.size} starts but {last.size} ends")
-    if first.size and (first.min() < 0 or last.max() > data.size or bool(np.any(last < first))):
-        raise ValueError(f"a span lies outside the buffer of {data.size} bytes, or ends before it starts")
-    buffer, _ = checked(data, np.zeros(1, np.int64))
+    buffer, first, last = checked_spans(data, starts, ends)
     hashes: npt.NDArray[np.uint64] = _hash_spans(buffer, first, last, np.uint64(seed))
     return hashes
 

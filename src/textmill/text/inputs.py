@@ -38,6 +38,24 @@ def checked(
     return _read_only(np.ascontiguousarray(data)), _read_only(borders)
 
 
+def checked_spans(
+    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.integer], ends: npt.NDArray[np.integer]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The same for spans data[starts[i]:ends[i]] in any order: buffer (uint8), starts and ends (int64).
+
+    Raises:
+        ValueError: a span lies outside the buffer or ends before it starts.
+        TypeError: the buffer is not made of bytes.
+    """
+    first, last = np.ascontiguousarray(starts, np.int64), np.ascontiguousarray(ends, np.int64)
+    if first.shape != last.shape:
+        raise ValueError(f"{first.size} starts but {last.size} ends")
+    if first.size and (first.min() < 0 or last.max() > data.size or bool(np.any(last < first))):
+        raise ValueError(f"a span lies outside the buffer of {data.size} bytes, or ends before it starts")
+    buffer, _ = checked(data, np.zeros(1, np.int64))
+    return buffer, first, last
+
+
 def _read_only(array: npt.NDArray[np.generic]) -> npt.NDArray:  # type: ignore[type-arg]
     view = array.view()
     view.flags.writeable = False

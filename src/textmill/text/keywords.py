@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from textmill.text.classes import CATEGORY_SHIFT, UNSPACED, class_table, classify
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.inputs import checked
+from textmill.text.inputs import checked_spans
 
 MEMORY_LIMIT = 2**28
 
@@ -89,12 +89,7 @@ def count_keywords(
     Raises:
         ValueError: a span lies outside the buffer or ends before it starts.
     """
-    first, last = np.ascontiguousarray(starts, np.int64), np.ascontiguousarray(ends, np.int64)
-    if first.shape != last.shape:
-        raise ValueError(f"{first.size} starts but {last.size} ends")
-    if first.size and (first.min() < 0 or last.max() > data.size or bool(np.any(last < first))):
-        raise ValueError(f"a span lies outside the buffer of {data.size} bytes, or ends before it starts")
-    buffer, _ = checked(data, np.zeros(1, np.int64))
+    buffer, first, last = checked_spans(data, starts, ends)
     index, blocks = class_table()
     different, matches, firsts = _count(
         buffer,

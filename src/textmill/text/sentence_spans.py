@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from textmill.text.classes import class_table, classify, decode, skip_white_space, trim_white_space
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.inputs import checked
+from textmill.text.inputs import checked_spans
 from textmill.text.sentences import (
     BEYOND_ASCII,
     CONTENT,
@@ -52,12 +52,7 @@ def find_sentences(
     Raises:
         ValueError: a span lies outside the buffer or ends before it starts.
     """
-    first, last = np.ascontiguousarray(starts, np.int64), np.ascontiguousarray(ends, np.int64)
-    if first.shape != last.shape:
-        raise ValueError(f"{first.size} starts but {last.size} ends")
-    if first.size and (first.min() < 0 or last.max() > data.size or bool(np.any(last < first))):
-        raise ValueError(f"a span lies outside the buffer of {data.size} bytes, or ends before it starts")
-    buffer, _ = checked(data, np.zeros(1, np.int64))
+    buffer, first, last = checked_spans(data, starts, ends)
     index, blocks = class_table()
     tables = (index, blocks, sentence_roles(), terminals(), abbreviations())
     nothing = np.empty(0, np.int32)

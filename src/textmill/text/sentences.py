@@ -36,7 +36,7 @@ from textmill.text.classes import (
     trim_white_space,
 )
 from textmill.text.compilation import borrowed, kernel
-from textmill.text.inputs import checked
+from textmill.text.inputs import checked_spans
 from textmill.text.wide import WIDTH, beyond_ascii_mask, equal_mask, item, trailing_zeros
 
 # Unicode 18.0, PropList.txt, Sentence_Terminal beyond ASCII: first and last code point of each range.
@@ -120,12 +120,7 @@ def count_sentences(
     Raises:
         ValueError: a span lies outside the buffer or ends before it starts.
     """
-    first, last = np.ascontiguousarray(starts, np.int64), np.ascontiguousarray(ends, np.int64)
-    if first.shape != last.shape:
-        raise ValueError(f"{first.size} starts but {last.size} ends")
-    if first.size and (first.min() < 0 or last.max() > data.size or bool(np.any(last < first))):
-        raise ValueError(f"a span lies outside the buffer of {data.size} bytes, or ends before it starts")
-    buffer, _ = checked(data, np.zeros(1, np.int64))
+    buffer, first, last = checked_spans(data, starts, ends)
     index, blocks = class_table()
     counts: npt.NDArray[np.int32] = _count(
         buffer, first, last, index, blocks, sentence_roles(), terminals(), abbreviations()
