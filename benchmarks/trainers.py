@@ -26,8 +26,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-# A rate without warm-up at which no loss spikes: beyond a spike two sums that were rounded differently part for good, and
-# losses compare no longer.
+# A rate without warm-up at which no loss spikes: beyond a spike, sums that were rounded differently part for good,
+# and losses compare no longer.
 LR, BETAS, EPS, CLIP = 3e-4, (0.9, 0.95), 1e-8, 1.0
 
 

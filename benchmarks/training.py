@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
 
 
 def prepare(folder: Path, options: argparse.Namespace) -> None:
-    """First weights, without zeros, and shuffled windows of real text as bytes, or of random ones where there is none."""
+    """First weights, without zeros, and shuffled windows of real text as bytes, or else of random ones."""
     config = preset_config(options.preset, seq_len=options.seq_len)
     model = Llama(config)
     model.initialise(torch.Generator().manual_seed(0))
