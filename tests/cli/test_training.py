@@ -334,14 +334,14 @@ def test_preflight_prints_every_part(base: Path, prepared: Path, capfd: pytest.C
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+@pytest.mark.parametrize("how", ["ddp", "fsdp", "deepspeed"])
 def test_adapters_on_two_processes_are_those_of_one(
     how: str, prepared: Path, base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command = (
-        f"--train_file {prepared}/val.txt --model_name {base} --max_steps 4 --max_length 32 --stride 0 --workers 1 "
+        f"--train_file {prepared}/val.txt --model_name {base} --max_steps 4 --max_length 32 --stride 0 "
         "--batch_size 2 --device cpu --learning_rate 1e-3 --no-inspect-data --set train.threads=1 "
-        "--set train.batch_size=4 --set train.lora.dropout=0"
+        f"{INLINE} --set train.batch_size=4 --set train.lora.dropout=0"
     )
     weights = []
     for processes in (1, 2):

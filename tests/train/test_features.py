@@ -151,7 +151,7 @@ def test_recomputed_activations_change_no_bit(how: str, tmp_path: Path) -> None:
 def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
     stream = Stream([64], seed=5)
     feed = WindowFeed(windows_of("stream", stream, 16), batch_size=4, seed=0)
-    run(tmp_path, feed, steps=150, checkpoint_every=1000, log_every=50, lr=0.02, shape=WIDE)
+    run(tmp_path, feed, steps=100, checkpoint_every=1000, log_every=50, lr=0.02, shape=WIDE)
     assert losses(tmp_path)[-1] < 0.02
 
 

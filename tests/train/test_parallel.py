@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,7 +21,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from textmill.train.batch import TokenBatch
+from textmill.train.feed import WindowFeed
 from textmill.train.loop import Trained, train
+from textmill.train.parallel.strategy import Strategy
+from textmill.train.parallel.zero import DeepSpeedZero
 from textmill.train.settings import TrainSection
 from textmill.train.store import FolderStore
 
@@ -44,8 +50,10 @@ SETTINGS: dict[str, Any] = {
 
 
 def run(folder: Path, changes: dict[str, Any] | None = None, stop: int | None = None) -> Trained | None:
-    """Train on 40 windows, the model untied so that FSDP2 makes it where it is shared out; maybe stop early."""
-    settings = TrainSection(**(SETTINGS | (changes or {})))
+    """Train on 40 windows; maybe stop early, maybe with a gradient that is no number in the step ``bad``."""
+    changes = dict(changes or {})
+    bad = changes.pop("bad", None)
+    settings = TrainSection(**(SETTINGS | changes))
     windows = np.random.default_rng(0).integers(0, 50, (40, 17)).astype(np.uint16)
     config = settings.model_config_for(50, 17, 0)
 
@@ -56,13 +64,36 @@ def run(folder: Path, changes: dict[str, Any] | None = None, stop: int | None = 
         if stop is not None and done == stop and int(os.environ.get("WORLD_SIZE", "1")) == 1:
             raise StoppedError
 
-    try:
-        return train(
-            settings, config, windows, FolderStore(folder), scratch=folder / f"scratch-{os.environ.get('RANK', 0)}",
-            validation={"one": windows[:5], "other": windows[5:12]}, progress=progress, say=lambda _text: None,
-        )  # fmt: skip
-    except StoppedError:
-        return None
+    with pytest.MonkeyPatch.context() as patch:
+        if bad is not None:
+            break_step(patch, bad)
+        try:
+            return train(
+                settings, config, windows, FolderStore(folder), scratch=folder / f"scratch-{os.environ.get('RANK', 0)}",
+                validation={"one": windows[:5], "other": windows[5:12]}, progress=progress, say=lambda _text: None,
+            )  # fmt: skip
+        except StoppedError:
+            return None
+
+
+def break_step(patch: pytest.MonkeyPatch, bad: int) -> None:
+    """Make what process 0 computes in a step no number."""
+    read: list[int] = []
+    batch = WindowFeed.batch
+
+    def reading(self: WindowFeed, step: int, rank: int = 0, world_size: int = 1) -> TokenBatch:
+        read.append(step if rank == 0 else -1)
+        return batch(self, step, rank, world_size)
+
+    def breaking(accumulate: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def broken(self: Any, batch: TokenBatch, scale: float, last: bool) -> torch.Tensor:
+            return accumulate(self, batch, scale * (math.nan if read[-1] == bad else 1.0), last)
+
+        return broken
+
+    patch.setattr(WindowFeed, "batch", reading)
+    for kind in (Strategy, DeepSpeedZero):  # those of DDP and FSDP2 call the first
+        patch.setattr(kind, "accumulate", breaking(kind.accumulate))
 
 
 def losses(folder: Path) -> list[float]:
@@ -193,6 +224,22 @@ def test_elastic_and_other_kinds(one: Path, two: Path, tmp_path: Path) -> None:
         [(tmp_path / "muon2", UNTIED | muon | {"parallel": "fsdp", "activation_checkpointing": "full"})], 2
     )
     assert losses(tmp_path / "muon2") == pytest.approx(losses(tmp_path / "muon"), abs=5e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed")
+@pytest.mark.parametrize("how", ["skip", "roll_back"])
+def test_a_step_broken_in_one_process_is_refused_by_all(how: str, tmp_path: Path) -> None:
+    broken = {"bad": 5, "on_nan": how}
+    run(tmp_path / "one", broken)
+    kinds: list[dict[str, Any]] = [{"parallel": "ddp"}, {"parallel": "fsdp"}]
+    kinds += [{"parallel": "deepspeed", "deepspeed": {"stage": stage}} for stage in (1, 2, 3)]
+    jobs = [(tmp_path / str(number), broken | kind) for number, kind in enumerate(kinds)]
+    launch(jobs, 2)
+    for folder, changes in jobs:
+        assert losses(folder) == pytest.approx(losses(tmp_path / "one"), abs=1e-5), changes
+        for key, value in tensors(tmp_path / "one").items():
+            torch.testing.assert_close(value, tensors(folder)[key], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def allocated(settings: TrainSection, dtype: str, rows: int, seq_len: int, folde
     [
         ("adamw", "fp32", "none", 8, 64),
         ("muon", "fp32", "full", 2, 64),
-        ("adamw", "bf16", "none", 4, 128),
+        pytest.param("adamw", "bf16", "none", 4, 128, marks=pytest.mark.slow),
         ("adamw", "bf16", "selective", 4, 128),
     ],
 )

@@ -21,6 +21,7 @@ from torch import Tensor
 from textmill.errors import UserError
 from textmill.model.config import LlamaConfig
 from textmill.model.device import pick_device
+from textmill.train import trouble
 from textmill.train.activation import checkpoint_activations
 from textmill.train.batch import TokenBatch
 from textmill.train.budget import (
@@ -35,8 +36,8 @@ from textmill.train.clock import Clock
 from textmill.train.compilation import compile_blocks
 from textmill.train.cpu import fast_cpu
 from textmill.train.feed import Feed, Samples, SampleWindows, WindowFeed
+from textmill.train.figures import estimate, training_row
 from textmill.train.guard import Guard
-from textmill.train.hardware import peak_flops
 from textmill.train.order import step_seed
 from textmill.train.parallel.choice import strategy_of
 from textmill.train.parallel.strategy import Strategy
@@ -51,9 +52,6 @@ from textmill.train.validation import validate
 from textmill.train.watchers.choice import watchers_of
 from textmill.train.watchers.metrics import Metrics
 from textmill.train.watchers.watcher import ProgressBar, RunFacts, Watcher
-
-MOST_RETURNS = 10
-"""Returns to a checkpoint after which a training is given up."""
 
 
 @dataclass(frozen=True)
@@ -228,9 +226,12 @@ class _Loop:
             state.seconds += clock.lap(self.step_tokens)
             self._tell("stepped", state.step, state.steps, self.loss, clock.rate)
             if state.step == min(first + 10, state.steps):
-                self.say(self._estimate(clock.rate))
+                counts = {"parameters": self.trainee.parameters, "step_tokens": self.step_tokens}
+                self.say(estimate(state, **counts, rate=clock.rate, processes=self.world.size))
             if log:
-                self._tell("row", self._training_row(clock.rate))
+                norm, seq_len = self.grad_norm, self.feed.seq_len
+                row = training_row(state, self.strategy, grad_norm=norm, rate=clock.rate, seq_len=seq_len)
+                self._tell("row", row)
             if validate and self.validation:
                 self._validate(save and settings.keep_best)
             if save:
@@ -284,7 +285,7 @@ class _Loop:
             raise UserError(
                 "the tokens are of another vocabulary than the model",
                 expected=f"ids below {known:,}",
-                found=f"{highest:,} in step {step + 1}, samples {self._samples(step)}",
+                found=f"{highest:,} in step {step + 1}, samples {trouble.names(self._samples(step))}",
                 hint="encode the text with the model's tokenizer (tokenizer: {use: …})",
             )
 
@@ -325,50 +326,26 @@ class _Loop:
         for step, (loss, norm) in enumerate(zip(losses, judged, strict=True), first):
             finding = self.guard.judge(loss, norm)
             if finding == "nan":
-                self._diverged(step, loss, norm)
-            elif finding == "spike":
+                raise trouble.diverged(step, loss, norm, self._samples(step))
+            if finding == "spike":
                 self._report(finding, step, loss, self.settings.on_spike)
                 self.guard.remember(loss)
                 if self.settings.on_spike == "stop":
-                    self._stop(f"the training loss jumped to {loss:.4f} at step {step + 1}", step)
+                    what = f"the training loss jumped to {loss:.4f} at step {step + 1}"
+                    raise trouble.stopped(what, self._samples(step))
         self.state.loss_sum += math.fsum(losses)
         self.state.loss_count += len(losses)
         self.loss = float(losses[-1])
 
     def _report(self, finding: str, step: int, loss: float, action: str) -> None:
         """Tell of a step that stands out, and of its samples."""
-        what = "is no finite number" if finding == "nan" else f"jumped to {loss:.4f}"
-        usual = f"; {self.guard.expected()} was usual" if len(self.guard.recent) > 1 else ""
-        done = {"skip": ": left out", "roll_back": ": going back", "stop": "", "tell": ""}[action]
-        self.say(
-            f"step {step + 1}: the loss {what}{usual}{done}. Windows {self._samples(step)}; "
-            f"`textmill trace --step {step + 1}` shows their documents"
-        )
-        samples = list(self.feed.samples(self.state.data_step(step)))[:64]
-        event = {"step": step + 1, "event": finding, "action": action, "samples": samples}
-        self._tell("row", event | ({"jumped_to": loss} if math.isfinite(loss) else {}))
+        samples = self._samples(step)
+        usual = self.guard.expected() if len(self.guard.recent) > 1 else ""
+        self.say(trouble.line(finding, step, loss, action=action, usual=usual, samples=samples))
+        self._tell("row", trouble.row(finding, step, loss, action=action, samples=samples))
 
-    def _samples(self, step: int) -> str:
-        samples = self.feed.samples(self.state.data_step(step))
-        more = f" and {len(samples) - 16} more" if len(samples) > 16 else ""
-        return ", ".join(map(str, samples[:16])) + more
-
-    def _diverged(self, step: int, loss: float, norm: float) -> None:
-        what = (
-            f"the norm of the gradient is {norm}" if math.isfinite(loss) else f"the training loss is {loss}"
-        )
-        self._stop(f"{what} at step {step + 1}: the model has diverged", step)
-
-    def _stop(self, what: str, step: int) -> None:
-        raise UserError(
-            what,
-            expected="a finite loss, without jumps",
-            found=f"it on samples {self._samples(step)}",
-            where="checkpoints/metrics.jsonl shows the way there",
-            hint="lower train.lr and train.muon_lr, lengthen train.warmup or lower train.clip; "
-            "`textmill trace --sample N` shows the text of a sample; train.on_nan and train.on_spike can skip the "
-            "step or roll back",
-        )
+    def _samples(self, step: int) -> Sequence[int | str]:
+        return self.feed.samples(self.state.data_step(step))
 
     def _roll_back(self, metrics: Metrics) -> None:
         """Go back to the last checkpoint, and pass the windows over that lie between it and the bad step."""
@@ -380,13 +357,13 @@ class _Loop:
             self.state.skipped += 1
             self.state.step += 1
             return
-        if len(passed) >= MOST_RETURNS:
-            self._stop(f"the loss broke {MOST_RETURNS + 1} times in spite of going back", bad)
+        if len(passed) >= trouble.MOST_RETURNS:
+            what = f"the loss broke {len(passed) + 1} times in spite of going back"
+            raise trouble.stopped(what, self._samples(bad))
         self.state = found[1]
         self._restore(*found)
         start = self.state.step
-        offset = max((old for _, old in passed), default=0) + bad - start + 1
-        self.state.passed_over = [*(entry for entry in passed if entry[0] < start), [start, offset]]
+        self.state.passed_over = trouble.passed_over(passed, start, bad)
         self.guard = Guard(self.settings, self.state.recent)
         self.pending.clear()
         metrics.forget_after(start)
@@ -417,27 +394,6 @@ class _Loop:
         if self.world.first:
             self.saver.save(Snapshot(self.state.record(), weights, optimizer))
 
-    def _training_row(self, rate: float) -> dict[str, Any]:
-        state = self.state
-        if state.loss_count:
-            state.last_loss = state.loss_sum / state.loss_count
-        state.loss_sum, state.loss_count = 0.0, 0
-        row: dict[str, Any] = {"step": state.step, "tokens": state.tokens}
-        if state.last_loss is not None:  # where the first steps were left out, there is none yet
-            row["loss"] = round(state.last_loss, 6)
-            row["perplexity"] = round(math.exp(min(state.last_loss, 700)), 4)
-        row |= {
-            "lr": self.strategy.rates[0],
-            # fp16 overflows on purpose, to find its scale; JSON knows no infinity.
-            "grad_norm": round(self.grad_norm, 6) if math.isfinite(self.grad_norm) else None,
-            "tokens_per_second": round(rate, 1),
-        }
-        peak = peak_flops(self.device)
-        if peak:
-            flops = self.trainee.flops_per_token(self.feed.seq_len)
-            row["mfu"] = round(rate * flops / peak / self.world.size, 4)
-        return row
-
     def _tell(self, event: str, *arguments: Any) -> None:
         for watcher in self.watchers:
             getattr(watcher, event)(*arguments)
@@ -450,17 +406,6 @@ class _Loop:
             self.feed.seq_len,
             self.trainee.parameters,
             self.settings.model_dump(mode="json"),
-        )
-
-    def _estimate(self, rate: float) -> str:
-        parameters, state = self.trainee.parameters, self.state
-        total = state.steps * self.step_tokens
-        left = (state.steps - state.step) * self.step_tokens
-        shared = f" × {self.world.size}" if self.world.size > 1 else ""
-        return (
-            f"{parameters / 1e6:.2f} M parameters, {total / 1e6:.2f} M tokens in {state.steps} steps "
-            f"({total / parameters:.1f} tokens per parameter; 20 is compute-optimal, arXiv:2203.15556), "
-            f"{rate:,.0f} tokens/s on {state.device}{shared}: about {left / rate:.0f} s to go"
         )
 
 
