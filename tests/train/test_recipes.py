@@ -111,21 +111,31 @@ ADAPTERS = ("train.method=lora", "train.lora=attention")
             (),
             marks=pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed"),
         ),
+        pytest.param(
+            "domain_llama.yaml",
+            ("train.hostfile={hosts}",),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed"),
+            ],
+        ),
         ("course.yaml", ADAPTERS),
         pytest.param("course.yaml", (), marks=pytest.mark.slow),
         pytest.param("course.yaml", ("train.method=qlora", ADAPTERS[1]), marks=pytest.mark.slow),
         pytest.param("quebec_french_training.yaml", (), marks=pytest.mark.slow),
     ],
-    ids=["zero", "course-lora", "course", "course-qlora", "quebec"],
+    ids=["zero", "zero-2", "course-lora", "course", "course-qlora", "quebec"],
 )
 def test_training(name: str, changes: tuple[str, ...], base: Path, pages: Path, tmp_path: Path) -> None:
     """Smaller, shorter, at a higher rate; all else is the recipe's."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 slots=2\n")
     before = load_file(base / "model.safetensors")
     settings = [
         f"sources=[{{files: {{paths: {pages}/train.jsonl}}}}]", f"tokenizer.use={base}", f"train.from={base}",
         "tokens.seq_len=32", "tokens.split.validation=0.3", "train.lr=2e-2", "train.warmup=0", "train.batch_size=4",
         "train.micro_batch_size=2", "train.device=cpu", "train.threads=1", "train.log_every=1", "run.engine=inline",
-        "train.watch=[tensorboard]", *changes,
+        "train.watch=[tensorboard]", *(change.format(hosts=hosts) for change in changes),
     ]  # fmt: skip
     settings += (
         ["train.tokens=768"] if name == "domain_llama.yaml" else ["train.epochs=null", "train.steps=6"]

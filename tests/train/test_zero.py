@@ -25,6 +25,7 @@ from textmill.train.parallel.zero import DeepSpeedZero
 from textmill.train.settings import TrainSection
 from textmill.train.store import FolderStore
 from textmill.train.trainees import trainee_of
+from textmill.train.watchers.watcher import Watcher
 
 pytestmark = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed")
 
@@ -64,6 +65,7 @@ class Watched(WindowFeed):
 
 
 def run(folder: Path, feed: WindowFeed | None = None, **changes: Any) -> Trained:
+    watchers = changes.pop("watchers", ())
     settings = TrainSection(**(SETTINGS | changes))
     config = settings.model_config_for(50, 12, 0)
     return train(
@@ -73,6 +75,7 @@ def run(folder: Path, feed: WindowFeed | None = None, **changes: Any) -> Trained
         FolderStore(folder),
         scratch=folder / "scratch",
         say=lambda _: None,
+        watchers=watchers,
     )
 
 
@@ -157,6 +160,35 @@ def test_a_gradient_that_is_no_number_stops_the_training(
     broken.update({"factor": math.inf, "shown": 1.0, "feed": (feed := Watched())})
     with pytest.raises(UserError, match=f"norm of the gradient is (nan|inf) at step {BAD + 1}"):
         run(tmp_path, feed, parallel=parallel)
+
+
+def test_the_scale_of_fp16_goes_on_under_any_strategy(tmp_path: Path) -> None:
+    def scale(step: int) -> float:
+        state = json.loads((tmp_path / f"run/checkpoints/checkpoint-{step}/trainer_state.json").read_text())
+        return float(state["loss_scale"]["scale"])
+
+    class StoppedError(Exception):
+        pass
+
+    class Stop(Watcher):
+        def __init__(self, step: int) -> None:
+            self.step = step
+
+        def stepped(self, step: int, *_: Any) -> None:
+            if step == self.step:
+                raise StoppedError
+
+    low = tmp_path / "deepspeed.json"
+    low.write_text(json.dumps({"fp16": {"initial_scale_power": 9}}))
+    zero = {"parallel": "deepspeed", "deepspeed": {"stage": 2, "config": str(low)}}
+    with pytest.raises(StoppedError):
+        run(tmp_path / "run", dtype="fp16", watchers=[Stop(3)], **zero)
+    assert scale(2) == 512
+    with pytest.raises(StoppedError):
+        run(tmp_path / "run", dtype="fp16", watchers=[Stop(5)])
+    assert scale(4) == 512
+    run(tmp_path / "run", dtype="fp16", parallel="deepspeed")
+    assert scale(8) == 512
 
 
 @pytest.fixture

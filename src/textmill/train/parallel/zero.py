@@ -122,6 +122,18 @@ class DeepSpeedZero(Strategy):
         if not self.engine.optimizer.overflow:
             raise RuntimeError("DeepSpeed took a step that it was to discard")
 
+    def scaling(self) -> dict[str, float]:
+        """The engine's scale in the form of :class:`torch.amp.GradScaler`, so that any strategy goes on with it."""
+        if self.dtype != "fp16":
+            return {}
+        scale = float(self.engine.optimizer.loss_scale)
+        return torch.amp.GradScaler(self.device.type, init_scale=scale).state_dict()
+
+    def restore_scaling(self, state: dict[str, float]) -> None:
+        """Put the scale back; steps since it last grew are counted anew."""
+        if state and self.dtype == "fp16":
+            self.engine.optimizer.loss_scaler.cur_scale = state["scale"]
+
     def weights(self) -> dict[str, Tensor]:
         """Whole fp32 weights, gathered one after the other."""
         from deepspeed.utils import safe_get_full_fp32_param
