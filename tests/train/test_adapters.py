@@ -112,7 +112,7 @@ def test_adapters_are_trained_saved_loaded_by_peft_and_merged(
     torch.testing.assert_close(loaded, merged, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["lora", "qlora"])
+@pytest.mark.parametrize("method", [pytest.param("lora", marks=pytest.mark.slow), "qlora"])
 def test_stopped_and_continued_ends_in_the_same_bits(method: str, base: Path, tmp_path: Path) -> None:
     def killer(_text: str, done: float, _total: float, **_: float) -> None:
         if done == 8:

@@ -119,7 +119,10 @@ ADAPTERS = ("train.method=lora", "train.lora=attention")
                 pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed"),
             ],
         ),
-        ("course.yaml", ADAPTERS),
+        (
+            "course.yaml",
+            (*ADAPTERS, "curate=[normalize]"),
+        ),  # the slow one has all of its filters, which compile
         pytest.param("course.yaml", (), marks=pytest.mark.slow),
         pytest.param("course.yaml", ("train.method=qlora", ADAPTERS[1]), marks=pytest.mark.slow),
         pytest.param("quebec_french_training.yaml", (), marks=pytest.mark.slow),

@@ -229,7 +229,7 @@ def test_adapters_are_those_of_one_process(stage: int, no_piece_stays_whole: str
             {key: value for key, value in SETTINGS.items() if key != "shape"}
             | {"from": str(base), "method": "lora", "lora": {"r": 4, "dropout": 0.0}, "seed": 1, **changes}
         )
-        for stop in (5, None):  # stopped, and continued from step 4
+        for stop in (None,) if name == "one" else (5, None):  # stopped, and continued from step 4
             trainee = trainee_of(settings, vocab_size=50, seq_len=12, eos_id=0, seed=1)
 
             def progress(_text: str, done: float, *_: Any, stop: int | None = stop, **__: Any) -> None:
