@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.web.archives import http, per_record, warc
 from textmill.api import Run
 from textmill.workspace import Workspace
 
@@ -24,9 +26,11 @@ pytestmark = pytest.mark.timeout(1800)
 RECIPE = """
 name: whole
 sources:
-  - python_docs: {max_source_bytes: 6MB}
+  - python_docs: {max_source_bytes: 3MB}
   - files: {label: notes, paths: notes.jsonl}
+  - warc: {label: web, paths: web.warc.gz}
 curate:
+  - extract: {max_nodes: 4000}
   - normalize
   - language: {keep: [en], min_score: 0.5}
   - gopher_quality: {min_alphabetic_words_ratio: 0.45}
@@ -34,7 +38,7 @@ curate:
   - exact_dedup
 tokenizer: {train: {vocab_size: 1000}}
 tokens: {seq_len: 64, split: {validation: 0.05}}
-run: {shard_bytes: 64KiB}
+run: {shard_bytes: 96KiB}
 """
 
 
@@ -51,9 +55,24 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
             chosen = " ".join(chance.choice(words) for _ in range(chance.randrange(30, 120)))
             text = f"{sentence}, {number % 300}. {chosen}." if number % 5 else f"{sentence} " * 4
             file.write(json.dumps({"text": text}) + "\n" if number % 41 else '{"text": \n')
+    (folder / "web.warc.gz").write_bytes(per_record(list(pages(words, chance))) + b"\x1f\x8b\x08")
     path = folder / "whole.yaml"
     path.write_text(RECIPE)
     return path
+
+
+def pages(words: list[str], chance: random.Random) -> Iterator[bytes]:
+    """Requests, pages of a site with its navigation, some with too many elements to extract, and a picture."""
+    menu = "<nav>" + "".join(f"<a href=/{word}>{word}</a> " for word in words) + "</nav>"
+    for number in range(120):
+        url = f"http://example.org/{number}"
+        text = " ".join(chance.choice(words) for _ in range(chance.randrange(60, 200)))
+        body = f"<!doctype html><title>{number}</title>{menu}<main><h1>Page {number}</h1><p>The mill: {text}.</main>"
+        if number % 30 == 7:
+            body = "<!doctype html>" + "<b>" * 5000 + body
+        yield warc(b"GET / HTTP/1.1\r\n\r\n", "request", url=url)
+        yield warc(http(body.encode(), content_type="text/html; charset=utf-8"), url=url)
+    yield warc(http(b"GIF89a", content_type="image/gif"), url="http://example.org/a.gif")
 
 
 def start(recipe: Path, folder: Path, workers: int = 2) -> subprocess.Popen[bytes]:
@@ -79,8 +98,14 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 def test_the_run_exercises_everything(whole: tuple[Path, float]) -> None:
     run = Run(whole[0])
     steps = {step["step"]: step for step in run.status()["steps"]}
-    assert steps["ingest"]["failed"] == 10
+    assert (steps["ingest"]["failed"], steps["ingest"]["dropped"]) == (11, 121)
+    assert steps["extract"]["failed"] == 4
     assert all(steps[name]["dropped"] for name in ("language", "gopher_quality", "exact_dedup"))
+    (kept,) = (
+        run.documents.filter("source = 'web' AND locator IS NOT NULL").aggregate("count(*)").fetchall()[0]
+    )
+    assert 0 < kept <= 116
+    assert not run.documents.filter("source = 'web' AND contains(text, '<')").fetchall()
     kinds = {path.split("/")[-2] for path in committed(whole[0])}
     assert {"documents", "scores", "events", "rejected", "fingerprints", "removals", "train"} <= kinds
     assert len(run.workspace.manifest.passes[1].commits) >= 5, "several shards, so that workers can differ"
