@@ -79,9 +79,9 @@ def process_group(world: World, device: torch.device, always: bool = False) -> I
     if dist.is_initialized() or (world.size == 1 and not always):
         yield
         return
-    alone = world.size == 1 and "LOCAL_RANK" not in os.environ
-    if alone:
-        os.environ["LOCAL_RANK"] = "0"  # DeepSpeed looks for what launchers set
+    unset = "LOCAL_RANK" not in os.environ
+    if unset:
+        os.environ["LOCAL_RANK"] = str(world.local_rank)  # DeepSpeed wants what launchers set
     if world.size == 1:
         store = HashStore()
         backend = "nccl" if device.type == "cuda" else "gloo"
@@ -93,7 +93,7 @@ def process_group(world: World, device: torch.device, always: bool = False) -> I
         yield
     finally:
         _disconnect()
-        if alone:
+        if unset:
             del os.environ["LOCAL_RANK"]
 
 

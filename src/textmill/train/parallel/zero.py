@@ -258,7 +258,7 @@ def engine_config(settings: TrainSection, dtype: str, world_size: int) -> dict[s
     if zero.offload:
         sharing["offload_optimizer"] = {"device": "cpu"}
     half = own.get("bf16", {}) | {"enabled": dtype == "bf16"}
-    if may_refuse(settings):
+    if may_refuse(settings) or settings.compile:
         half["check_grad_overflow"] = True  # what DeepSpeedZero.forget_gradients builds on
     return own | {
         "train_micro_batch_size_per_gpu": micro,
