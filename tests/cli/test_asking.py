@@ -22,7 +22,7 @@ name: small
 sources:
   - files: {paths: texts.jsonl}
 curate: [normalize, gopher_quality, exact_dedup]
-run: {workers: 1}
+run: {engine: inline}
 """
 
 
@@ -196,7 +196,7 @@ def test_rows_of_whatif_add_up(run: Path, tmp_path: Path, capsys: pytest.Capture
     texts = ["Too short.", "word " * 30, "# " * 80 + PROSE, PROSE]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     (tmp_path / "t.yaml").write_text(
-        "name: t\nsources: [files: t.jsonl]\ncurate: [gopher_quality]\nrun: {workers: 1}\n"
+        "name: t\nsources: [files: t.jsonl]\ncurate: [gopher_quality]\nrun: {engine: inline}\n"
     )
     answer(capsys, "run", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "t"))
     out = answer(capsys, "whatif", str(tmp_path / "t"), "--set", "gopher_quality.min_words=20")

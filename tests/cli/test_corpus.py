@@ -33,7 +33,9 @@ def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def curate(*options: str) -> int:
-    return main(["curate", "--input", "a.txt", "b.jsonl", "--output", "out", "--workers", "1", *options])
+    return main(
+        ["curate", "--input", "a.txt", "b.jsonl", "--output", "out", "--set", "run.engine=inline", *options]
+    )
 
 
 def lines(name: str) -> list[str]:

@@ -41,7 +41,7 @@ def run(folder: Path, texts: list[str], step: str, **options: Any) -> textmill.R
     (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     (folder / "recipe.yaml").write_text(
         f"name: test\nsources:\n  - files: texts.jsonl\ncurate:\n  - decontaminate: {step}\n"
-        f"run: {json.dumps({'workers': 1, **options})}\n"
+        f"run: {json.dumps({'engine': 'local' if 'workers' in options else 'inline', **options})}\n"
     )
     return textmill.run(folder / "recipe.yaml", folder / f"run-{len(list(folder.glob('run-*')))}")
 

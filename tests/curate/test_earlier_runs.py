@@ -29,7 +29,7 @@ def run(folder: Path, name: str, lines: list[str], curate: str, **options: objec
     recipe = folder / f"{name}.yaml"
     recipe.write_text(
         f"name: {name}\nsources:\n  - files: {name}.jsonl\ncurate:\n{curate}\n"
-        f"run: {json.dumps({'workers': 1, **options})}\n"
+        f"run: {json.dumps({'engine': 'local' if 'workers' in options else 'inline', **options})}\n"
     )
     return textmill.run(recipe, folder / "runs" / name)
 

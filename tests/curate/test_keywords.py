@@ -125,7 +125,7 @@ def test_a_keyword_file_from_a_recipe(tmp_path: Path, unit: str, kept: list[str]
     (tmp_path / "words.txt").write_text("APPLE\npear\n")
     (tmp_path / "recipe.yaml").write_text(
         f"name: course\nsources: [{{files: {{paths: {tmp_path / 'in'}}}}}]\n"
-        f"curate: [{{keywords: {{file: {tmp_path / 'words.txt'}, unit: {unit}}}}}]\nrun: {{workers: 1}}\n"
+        f"curate: [{{keywords: {{file: {tmp_path / 'words.txt'}, unit: {unit}}}}}]\nrun: {{engine: inline}}\n"
     )
     run = textmill.run(tmp_path / "recipe.yaml", tmp_path / "run")
     texts = [text for (text,) in run.documents.select("text").fetchall()]

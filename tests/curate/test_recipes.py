@@ -18,7 +18,7 @@ def run(folder: Path, texts: list[str], curate: str) -> textmill.Run:
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     (folder / "keywords.txt").write_text("Botnet\nzero-day exploit\n")
     (folder / "recipe.yaml").write_text(
-        f"name: test\nsources:\n  - files: texts.jsonl\ncurate:\n{curate}\nrun: {{workers: 1}}\n"
+        f"name: test\nsources:\n  - files: texts.jsonl\ncurate:\n{curate}\nrun: {{engine: inline}}\n"
     )
     return textmill.run(folder / "recipe.yaml", folder / "run")
 

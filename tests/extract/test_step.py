@@ -156,7 +156,7 @@ def test_a_run_accounts_for_every_page(tmp_path: Path) -> None:
         f"name: pages\nsources:\n  - files: {{paths: ['{folder}/*'], format: text}}\n"
         "curate:\n  - extract: {max_page_bytes: 100kB, max_nodes: 4000}\n"
     )
-    done = textmill.run(recipe, tmp_path / "run", overrides=["run.workers=1"])
+    done = textmill.run(recipe, tmp_path / "run", overrides=["run.engine=inline"])
     texts = dict(done.documents.project("locator, text").fetchall())
     assert {Path(locator).name: bool(text) for locator, text in texts.items()} == {
         "good.html": True,

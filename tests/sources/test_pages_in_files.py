@@ -150,7 +150,9 @@ def test_what_is_written_is_read_again(
 def test_a_run_exports_raw_pages(tmp_path: Path) -> None:
     (tmp_path / "pages.txt").write_text(RAW)
     recipe = tmp_path / "r.yaml"
-    recipe.write_text("name: r\nsources:\n  - files: {paths: pages.txt, format: raw_pages}\n")
+    recipe.write_text(
+        "name: r\nsources:\n  - files: {paths: pages.txt, format: raw_pages}\nrun: {engine: inline}\n"
+    )
     run = textmill.run(recipe)
     from textmill.export import export_corpus
 
