@@ -43,6 +43,21 @@ def test_files_of_seeds_and_domains(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (sealed.settings["max_redirects"], sealed.skipped) == (3, {"domain": 1})
 
 
+def test_addresses_stand_for_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Site({"/": page(), "/a": page()}) as site:
+        seeds = [site.url(), "--seeds", site.url("/a")]
+        assert main(["crawl", *seeds, "--output", str(tmp_path / "out"), *LOOPBACK]) == 0
+    assert "2 archived, of 2 addresses on 1 host" in capsys.readouterr().out
+
+
+def test_a_crawl_that_archives_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Site({}) as site:
+        assert main(["crawl", site.url("/gone"), "--output", str(tmp_path / "out"), *LOOPBACK]) == 1
+    told = capsys.readouterr().out
+    assert "http 1" in told
+    assert "no page was archived" in told
+
+
 @pytest.mark.parametrize(
     "options, told",
     [

@@ -87,7 +87,7 @@ def test_what_an_earlier_run_dropped_stands_for_nothing(tmp_path: Path) -> None:
 def test_nothing_changes_with_shards_workers_and_partitions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, new = texts(4, 400, 1), texts(5, 400, 1)
+    old, new = texts(4, 200, 1), texts(5, 200, 1)
     run(tmp_path, "old", old, "  - exact_dedup", shard_bytes="1KiB")
     found = []
     for workers, rows in ((1, 2_000_000), (2, 2_000_000), (1, 30)):

@@ -52,7 +52,7 @@ def oracle(texts: list[str], priorities: list[int], normalize: str) -> set[tuple
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=TEXTS,
     normalize=st.sampled_from(["none", "whitespace", "case", "letters"]),

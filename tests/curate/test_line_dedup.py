@@ -120,7 +120,7 @@ STEPS = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(step=STEPS, texts=TEXTS, seed=st.integers(0, 5))
 def test_lines_and_paragraphs_equal_the_oracle(
     tmp_path: Path, step: LineDedup, texts: list[str], seed: int
@@ -132,7 +132,7 @@ def test_lines_and_paragraphs_equal_the_oracle(
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=RUNS, run=st.integers(1, 3), count=st.sampled_from(["documents", "occurrences"]))
 def test_runs_of_sentences_equal_the_oracle_and_lose_nothing(
     tmp_path: Path, texts: list[str], run: int, count: Any

@@ -45,7 +45,7 @@ def corpora(draw: st.DrawFn) -> dict[str, list[str]]:
     return {name: part for name, part in (("a", lines[cut:]), ("b", lines[:cut])) if part}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     texts=corpora(),
     threshold=st.sampled_from([0.3, 0.5, 0.8]),

@@ -35,14 +35,14 @@ def committed(run: textmill.Run) -> dict[str, str]:
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     texts = corpus()
-    ways = [{"engine": "inline"}, *({"engine": "local", "workers": workers} for workers in (1, 2, 3))]
+    ways = [{"engine": "inline"}, *({"engine": "local", "workers": workers} for workers in (2, 3))]
     runs = [
         deduplicate(tmp_path, texts, to=str(number), shard_bytes=16_000, **way)
         for number, way in enumerate(ways)
     ]
     assert len(runs[0].workspace.manifest.passes[0].commits) > 5
     assert len(removals(runs[0])) > 50
-    assert committed(runs[0]) == committed(runs[1]) == committed(runs[2]) == committed(runs[3])
+    assert committed(runs[0]) == committed(runs[1]) == committed(runs[2])
 
 
 def test_any_number_of_partitions_gives_the_same_removals(

@@ -135,7 +135,7 @@ TEXTS = st.lists(PHRASES, min_size=1, max_size=4).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=TEXTS, words=st.integers(2, 9), seed=st.integers(0, 3))
 def test_exactly_the_words_of_repeated_spans_are_cut(
     tmp_path: Path, texts: list[str], words: int, seed: int

@@ -62,7 +62,7 @@ def test_sigkill_at_random_instants(tmp_path: Path) -> None:
 def test_ctrl_c_ends_quietly_and_the_same_command_continues(tmp_path: Path) -> None:
     recipe = tmp_path / "docs.yaml"
     recipe.write_text(
-        "name: docs\nsources: [python_docs: {max_source_bytes: 6MB}]\n"
+        "name: docs\nsources: [python_docs: {max_source_bytes: 2MB}]\n"
         "curate: [normalize, gopher_quality, exact_dedup]\nrun: {shard_bytes: 64KiB, workers: 2}\n"
     )
     command = [sys.executable, "-m", "textmill.cli", "run", str(recipe), "--out", str(tmp_path / "run")]

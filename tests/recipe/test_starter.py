@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.archives import http, per_record, warc
 from textmill.errors import UserError
 from textmill.recipe import load_recipe
 from textmill.recipe.starter import write_starter
@@ -48,6 +49,28 @@ def test_a_folder_of_text_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "keep: [en]" in text
     assert recipe.sources[0].unit == "file"  # type: ignore[attr-defined]
     assert list(recipe.stages) == ["tokenizer", "tokens", "train", "evaluate"]
+
+
+def test_pages_and_web_archives(tmp_path: Path) -> None:
+    """A saved site beside an archive: both are read, and the main text is extracted first."""
+    page = f"<!doctype html><title>x</title><nav>{'Menu ' * 300}</nav><main><p>{FRENCH * 3}</main><script>a<b</script>"
+    (tmp_path / "site").mkdir()
+    for number in range(60):
+        (tmp_path / f"site/{number}.html").write_text(page)
+    records = [warc(b"GET / HTTP/1.1\r\n\r\n", "request"), warc(http(page.encode()))]
+    (tmp_path / "site/a.warc.gz").write_bytes(per_record(records * 20))
+    (tmp_path / "site/b.warc.xz").write_bytes(b"the source warc reads no xz")
+    recipe, text = starter(tmp_path / "site", tmp_path / "r.yaml")
+    assert [source.name for source in recipe.sources] == ["files", "warc"]
+    assert [step.name for step in recipe.curate][:2] == ["extract", "normalize"]
+    assert "keep: [fr]" in text
+    assert "files: 61 (60 html, 1 warc)" in text
+    assert "left alone: 1" in text
+    survey = survey_folder(tmp_path / "site")
+    assert 30 <= survey.words <= 150, "a sample is text without its menu"
+    assert 60 < survey.documents < 120
+    (only,) = starter(tmp_path / "site/a.warc.gz", tmp_path / "archive.yaml")[0].sources
+    assert only.name == "warc"
 
 
 def compressed(path: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ TITLE = "from the web"
 
 # Every one is a setting of the crawl by the same name; the others are reached with --set.
 _OPTIONS = (
-    ("seeds", "FILE|URL", "where to begin: a file with one address per line, or addresses"),
+    ("seeds", "FILE|URL", "the same as URL"),
     (
         "domains",
         "FILE|NAME",
@@ -45,6 +45,9 @@ def register(add: Commands) -> None:
     """Add the commands of this group."""
     crawl = add(
         "crawl", "Crawl web sites into WARC files, politely; the same command goes on where it stopped."
+    )
+    crawl.add_argument(
+        "addresses", nargs="*", metavar="URL", help="where to begin: addresses, or a file with one per line"
     )
     crawl.add_argument("--output", "--out", required=True, metavar="DIR", help="folder to crawl into")
     for name, metavar, text in _OPTIONS:
@@ -76,6 +79,11 @@ def _crawl(arguments: argparse.Namespace) -> int:
     _print_summary(sealed)
     if arguments.format:
         _export(sealed, arguments.format)
+    if not sealed.totals["archived"]:
+        print(
+            "\nno page was archived; what became of an address: textmill why URL --run DIR, or the account above"
+        )
+        return 1
     return 0
 
 
@@ -97,6 +105,8 @@ def _settings(arguments: argparse.Namespace) -> CrawlSettings:
     for option, _, _ in _OPTIONS:
         name = option.replace("-", "_")
         value = getattr(arguments, name)
+        if name == "seeds":
+            value = [*arguments.addresses, *(value or [])] or None
         if value is None:
             continue
         if name in _FILES_OR_LISTS and len(value) == 1 and "://" not in value[0] and Path(value[0]).exists():

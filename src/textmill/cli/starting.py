@@ -14,7 +14,7 @@ def register(add: Commands) -> None:
     """Add the commands of this group."""
     init = add("init", "Write a commented recipe for a folder of text.")
     init.add_argument(
-        "folder", metavar="FOLDER", help="your text: .txt, .md, .jsonl, Parquet; compressed too"
+        "folder", metavar="FOLDER", help="your text: .txt, .md, .jsonl, Parquet, HTML, WARC; compressed too"
     )
     init.add_argument(
         "--out", "--output", metavar="FILE", help="recipe to write (default: <name of the folder>.yaml)"

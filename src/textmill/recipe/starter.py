@@ -118,7 +118,13 @@ def _choose(survey: Survey) -> _Choice:
 
 
 def _source_lines(survey: Survey, target: Path) -> list[str]:
-    lines = ["  - files:", f"      paths: {_quoted(_path_for(survey.path, target))}"]
+    paths = f"      paths: {_quoted(_path_for(survey.path, target))}"
+    archives = (
+        ["  - warc:                    # pages in web archives", paths] if "warc" in survey.formats else []
+    )
+    if set(survey.formats) == {"warc"}:
+        return archives
+    lines = ["  - files:", paths]
     if survey.text_field is not None:
         lines.append(
             f"      text_field: {_quoted(survey.text_field)}   # the longest field of the first records"
@@ -136,13 +142,15 @@ def _source_lines(survey: Survey, target: Path) -> list[str]:
         lines.append(
             f"      unit: {survey.unit}          # one document per {survey.unit}: the files are few or large"
         )
-    return lines
+    return lines + archives
 
 
 def _curate_lines(survey: Survey) -> list[str]:
     languages = _languages(survey.sample)
     short = 0 < survey.words < _SHORT_WORDS
     lines = ["  - normalize                # repairs encodings, line ends, control characters"]
+    if {"html", "warc"} & set(survey.formats):
+        lines.insert(0, "  - extract                  # the main text of a page, without menus and footers")
     if short:
         lines.append(
             f"  # Half of your documents have {survey.words} words or fewer, so that rules made for pages are eased."

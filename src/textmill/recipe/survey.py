@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import html
 import io
 import json
 import lzma
@@ -30,10 +31,19 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".warc": "warc",
+    ".wet": "warc",
+    ".arc": "warc",
 }
 # How much text a compressed byte holds: usual figures for prose, good enough to choose a vocabulary by.
 _EXPANSION = {".gz": 2.8, ".bz2": 3.6, ".xz": 3.8, ".zst": 3.0, "": 1.0}
 _PARQUET_EXPANSION = 2.0
+# How much of a page is its main text: navigation, markup and scripts are the rest; of an archive, requests too.
+_TEXT_SHARE = {"html": 0.15, "warc": 0.1}
+_ARCHIVES_MAY_BE = ("", ".gz", ".zst")
 _SAMPLE_FILES = 48
 _SAMPLE_BYTES = 2**20
 _SAMPLE_RECORDS = 100
@@ -43,6 +53,8 @@ _FEW_FILES = 50
 USUAL_FIELDS = ("text", "content", "sentence")
 
 _BLANK_LINES = re.compile(r"\n\s*\n")
+_RECORD = re.compile(r"^WARC/[01]\.\d+\r?\n", re.MULTILINE)
+_NO_TEXT = re.compile(r"(?is)<(script|style|template|nav|header|footer)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>")
 
 
 @dataclass(frozen=True)
@@ -117,8 +129,9 @@ def survey_folder(path: Path) -> Survey:
         )
     for file, kind, compression in known:
         expanded = sizes[file] * _EXPANSION[compression] * (_PARQUET_EXPANSION if kind == "parquet" else 1.0)
+        expanded *= _TEXT_SHARE.get(kind, 1.0)
         text_bytes += expanded
-        whole = kind == "markdown" or (kind == "text" and unit == "file")
+        whole = kind in ("markdown", "html") or (kind == "text" and unit == "file")
         documents += 1 if whole else expanded / (mean_bytes[kind] or 2000.0)
     field = fields.most_common(1)[0][0] if fields else None
     return Survey(
@@ -152,7 +165,7 @@ def _list(path: Path) -> tuple[list[tuple[Path, str, str]], list[str]]:
             continue
         compression = file.suffix.lower() if file.suffix.lower() in _EXPANSION else ""
         inner = Path(file.stem).suffix.lower() if compression else file.suffix.lower()
-        if inner in FORMATS:
+        if inner in FORMATS and (FORMATS[inner] != "warc" or compression in _ARCHIVES_MAY_BE):
             known.append((file, FORMATS[inner], compression))
         else:
             unread.append(inner)
@@ -179,6 +192,8 @@ def _texts(
         text = head.decode("utf-8-sig", "replace")
         if kind in ("jsonl", "json"):
             yield from _json_texts(text, cut, fields)
+        elif kind in ("html", "warc"):
+            yield from _pages_texts(text if kind == "warc" else f"<html>{text}")
         elif kind == "markdown" or unit == "file":
             yield text
         elif unit == "line":
@@ -249,6 +264,19 @@ def _parquet_texts(file: Path, fields: Counter[str]) -> Iterator[str]:
         return
     if batch is not None:
         yield from _fields_texts(batch.to_pylist(), fields)
+
+
+def _pages_texts(text: str) -> Iterator[str]:
+    """What is to be read of a page, or of the pages in the beginning of an archive.
+
+    Good enough to tell languages and lengths; the step ``extract`` does it properly.
+    """
+    for record in _RECORD.split(text)[:_SAMPLE_RECORDS]:
+        page = record.find("<")
+        if page >= 0:
+            words = html.unescape(_NO_TEXT.sub(" ", record[page:])).split()
+            if words:
+                yield " ".join(words)
 
 
 def _fields_texts(records: list[dict[str, Any]], fields: Counter[str]) -> Iterator[str]:
