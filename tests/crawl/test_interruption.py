@@ -24,6 +24,9 @@ from textmill.crawl.sealing import Sealed, read_seal, verify_seal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="addresses of 127.0.0.0/8 need Linux")
 
+# Each crawl goes on after a kill with what a polite crawler waits for; a busy machine may take its time.
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     ["textmill.cli.crawling", "textmill.crawl.crawling", "aiohttp", "pyarrow.parquet"]
