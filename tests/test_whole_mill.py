@@ -148,7 +148,7 @@ def test_sigkill_at_ten_random_instants(recipe: Path, whole: tuple[Path, float],
 
 
 def test_why_tells_of_a_failed_document(recipe: Path, whole: tuple[Path, float]) -> None:
-    command = [sys.executable, "-m", "textmill.cli", "why", "notes.jsonl:42", "--run", str(whole[0])]
+    command = [sys.executable, "-m", "textmill.cli", "why", "notes.jsonl:1", "--run", str(whole[0])]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert answer.startswith("FAILED by ingest")
     assert "JSON" in answer
