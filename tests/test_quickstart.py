@@ -13,7 +13,7 @@ import pytest
 from textmill.api import Run
 from textmill.report.numerals import number
 
-SMALLER = ["--max-source-bytes", "8MB", "--set", "train.tokens=300k"]
+SMALLER = ["--max-source-bytes", "8MB", "--set", "train.tokens=400k"]
 
 
 def textmill(*arguments: str | Path, timeout: float = 1500) -> str:
