@@ -1,4 +1,4 @@
-"""The main job, through the command line, on a sixth of its input (all of it: ``-m slow``)."""
+"""The main job, through the command line, on the standard library alone, without installed packages (all of it: ``-m slow``)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ def textmill(*arguments: str | Path, timeout: float = 1500) -> str:
 
 
 @pytest.fixture(
-    scope="module", params=["a sixth", pytest.param("all of it", marks=pytest.mark.slow)], autouse=True
+    scope="module",
+    params=["the standard library", pytest.param("all of it", marks=pytest.mark.slow)],
+    autouse=True,
 )
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("quickstart") / "run"
-    textmill("quickstart", "--out", target, *(SMALLER if request.param == "a sixth" else []))
+    textmill("quickstart", "--out", target, *(SMALLER if request.param == "the standard library" else []))
     return target
 
 
@@ -95,7 +97,7 @@ def test_nothing_is_wrong_with_the_run(folder: Path) -> None:
 
 def test_the_same_command_again_has_nothing_to_do(folder: Path, request: pytest.FixtureRequest) -> None:
     before = (folder / "manifest.json").read_bytes()
-    smaller = SMALLER if "a sixth" in request.node.callspec.params.values() else []
+    smaller = SMALLER if "the standard library" in request.node.callspec.params.values() else []
     textmill("quickstart", "--out", folder, *smaller, timeout=120)
     assert (folder / "manifest.json").read_bytes() == before
 
