@@ -1,4 +1,4 @@
-"""The main job, through the command line, on the standard library alone, without installed packages (all of it: ``-m slow``)."""
+"""The main job, through the command line, on the standard library alone (with all packages: ``-m slow``)."""
 
 from __future__ import annotations
 
