@@ -69,6 +69,10 @@ def test_pages_and_web_archives(tmp_path: Path) -> None:
     survey = survey_folder(tmp_path / "site")
     assert 30 <= survey.words <= 150, "a sample is text without its menu"
     assert 60 < survey.documents < 120
+    assert not any("WARC-" in text or "HTTP/1.1" in text or "Menu" in text for text in survey.sample)
+    assert len(survey.sample) == 48 + 20
+    (tmp_path / "text.warc.wet").write_bytes(warc(ENGLISH.encode() * 3, "conversion") * 3)
+    assert survey_folder(tmp_path / "text.warc.wet").sample == ((ENGLISH * 3).strip(),) * 3
     (only,) = starter(tmp_path / "site/a.warc.gz", tmp_path / "archive.yaml")[0].sources
     assert only.name == "warc"
 

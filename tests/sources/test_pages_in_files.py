@@ -153,7 +153,7 @@ def test_a_run_exports_raw_pages(tmp_path: Path) -> None:
     recipe.write_text(
         "name: r\nsources:\n  - files: {paths: pages.txt, format: raw_pages}\nrun: {engine: inline}\n"
     )
-    run = textmill.run(recipe)
+    run = textmill.run(recipe, tmp_path / "run")
     from textmill.export import export_corpus
 
     done = export_corpus(run.workspace, tmp_path / "again.txt", "raw_pages")

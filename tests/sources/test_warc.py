@@ -225,7 +225,7 @@ def test_a_run_accounts_for_every_record(tmp_path: Path) -> None:
     (tmp_path / "a.warc.gz").write_bytes(per_record(records) + b"\x1f\x8b\x08")
     recipe = tmp_path / "pages.yaml"
     recipe.write_text("name: pages\nsources:\n  - warc: a.warc.gz\nrun: {engine: inline}\n")
-    run = textmill.run(recipe)
+    run = textmill.run(recipe, tmp_path / "run")
     step = run.status()["steps"][0]
     assert (step["in"], step["kept"], step["dropped"], step["failed"]) == (10, 6, 2, 2)
     (story,) = run.why("http://example.com/3")

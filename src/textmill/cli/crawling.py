@@ -80,9 +80,7 @@ def _crawl(arguments: argparse.Namespace) -> int:
     if arguments.format:
         _export(sealed, arguments.format)
     if not sealed.totals["archived"]:
-        print(
-            "\nno page was archived; what became of an address: textmill why URL --run DIR, or the account above"
-        )
+        print("\nno page was archived: the account above holds the reason of every address")
         return 1
     return 0
 

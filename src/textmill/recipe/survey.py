@@ -22,28 +22,15 @@ from statistics import median
 from typing import Any
 
 from textmill.errors import UserError
+from textmill.sources.listing import TEXT_NAMES
+from textmill.sources.warc_splits import NAMES as ARCHIVE_NAMES
 
-FORMATS = {
-    ".txt": "text",
-    ".text": "text",
-    ".md": "markdown",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".warc": "warc",
-    ".wet": "warc",
-    ".arc": "warc",
-}
+FORMATS = {**TEXT_NAMES.formats, **ARCHIVE_NAMES.formats}
 # How much text a compressed byte holds: usual figures for prose, good enough to choose a vocabulary by.
 _EXPANSION = {".gz": 2.8, ".bz2": 3.6, ".xz": 3.8, ".zst": 3.0, "": 1.0}
 _PARQUET_EXPANSION = 2.0
 # How much of a page is its main text: navigation, markup and scripts are the rest; of an archive, requests too.
 _TEXT_SHARE = {"html": 0.15, "warc": 0.1}
-_ARCHIVES_MAY_BE = ("", ".gz", ".zst")
 _SAMPLE_FILES = 48
 _SAMPLE_BYTES = 2**20
 _SAMPLE_RECORDS = 100
@@ -54,6 +41,8 @@ USUAL_FIELDS = ("text", "content", "sentence")
 
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _RECORD = re.compile(r"^WARC/[01]\.\d+\r?\n", re.MULTILINE)
+_EXTRACTED = re.compile(r"(?im)^WARC-Type:\s*conversion\b")
+_PAGE = re.compile(r"(?i)<(?:!doctype|html|head|body)\b")
 _NO_TEXT = re.compile(r"(?is)<(script|style|template|nav|header|footer)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>")
 
 
@@ -165,7 +154,8 @@ def _list(path: Path) -> tuple[list[tuple[Path, str, str]], list[str]]:
             continue
         compression = file.suffix.lower() if file.suffix.lower() in _EXPANSION else ""
         inner = Path(file.stem).suffix.lower() if compression else file.suffix.lower()
-        if inner in FORMATS and (FORMATS[inner] != "warc" or compression in _ARCHIVES_MAY_BE):
+        names = ARCHIVE_NAMES if inner in ARCHIVE_NAMES.formats else TEXT_NAMES
+        if inner in names.formats and (not compression or compression in names.compressions):
             known.append((file, FORMATS[inner], compression))
         else:
             unread.append(inner)
@@ -272,11 +262,15 @@ def _pages_texts(text: str) -> Iterator[str]:
     Good enough to tell languages and lengths; the step ``extract`` does it properly.
     """
     for record in _RECORD.split(text)[:_SAMPLE_RECORDS]:
-        page = record.find("<")
-        if page >= 0:
-            words = html.unescape(_NO_TEXT.sub(" ", record[page:])).split()
-            if words:
-                yield " ".join(words)
+        page = _PAGE.search(record)
+        if page is not None:
+            body = html.unescape(_NO_TEXT.sub(" ", record[page.start() :]))
+        elif _EXTRACTED.search(record):
+            body = record.partition("\r\n\r\n")[2]
+        else:
+            continue
+        if words := body.split():
+            yield " ".join(words)
 
 
 def _fields_texts(records: list[dict[str, Any]], fields: Counter[str]) -> Iterator[str]:
