@@ -75,6 +75,10 @@ def test_candidates_are_package_then_user_then_temporary(monkeypatch: pytest.Mon
 
 
 def digest(root: Path, module: str) -> str:
+    return digest_of(root.joinpath(*module.split(".")).with_suffix(".py"), module)
+
+
+def digest_of(file: Path, module: str) -> str:
     """As a new process would see it."""
     for cached in (
         kernel_cache.source_digest,
@@ -83,7 +87,7 @@ def digest(root: Path, module: str) -> str:
         kernel_cache._is_file,
     ):
         cached.cache_clear()
-    return kernel_cache.source_digest(root.joinpath(*module.split(".")).with_suffix(".py"), module)
+    return kernel_cache.source_digest(file, module)
 
 
 def test_the_digest_follows_what_a_module_imports_and_nothing_else(tmp_path: Path) -> None:
@@ -121,10 +125,16 @@ def test_the_digest_follows_what_a_module_imports_and_nothing_else(tmp_path: Pat
     assert digest(tmp_path, "mill.a") != first
 
 
-def test_a_module_that_lies_elsewhere_stands_for_itself(tmp_path: Path) -> None:
-    (tmp_path / "rules.py").write_text("import other\n")
-    assert kernel_cache.source_digest(tmp_path / "rules.py", "rules") != ""
-    assert kernel_cache.source_digest(tmp_path / "rules.py", "package.of.rules") != ""
+@pytest.mark.parametrize("module", ["rules", "package.of.rules"])
+def test_a_module_that_lies_elsewhere_stands_for_itself(tmp_path: Path, module: str) -> None:
+    rules, other = tmp_path / "rules.py", tmp_path / "other.py"
+    rules.write_text("import other\n")
+    other.write_text("")
+    first = digest_of(rules, module)
+    other.write_text("changed")
+    assert digest_of(rules, module) == first
+    rules.write_text("import other\nchanged")
+    assert digest_of(rules, module) != first
 
 
 def test_every_kernel_that_is_kept_lies_in_its_modules_folder() -> None:
